@@ -1,0 +1,1 @@
+"""The tests: a real Valkey, real HTTP; played are only people and Meta."""

@@ -1,0 +1,87 @@
+"""What every process does first: read the config, set up the log, share its metrics, reach Redis.
+
+Must be imported before `whatshooked.metrics`: the metrics library looks at its environment once, when it is imported.
+"""
+
+import hashlib
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from whatshooked import logs
+from whatshooked.config import Config, load
+from whatshooked.embedded import Embedded
+from whatshooked.embedded.runtime import make_private
+
+#: Names the config file for commands without `-c`, and for `arq workers.settings.WorkerSettings`.
+CONFIG_VARIABLE = "WHATSHOOKED_CONFIG"
+_METRICS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
+#: Set by a process that has logged the config's warnings already, for those it starts.
+_WARNED_VARIABLE = "WHATSHOOKED_WARNED"
+
+log = logs.get("boot")
+
+
+@dataclass
+class Boot:
+    """A process's config and the URL of its Redis, which may be the embedded server."""
+
+    config: Config
+    url: str
+    warnings: tuple[str, ...] = ()
+    embedded: Embedded | None = field(default=None, repr=False)
+
+    @classmethod
+    def open(cls, path: Path | None = None) -> "Boot":
+        """Read the config and reach Redis; raises ConfigError and EmbeddedError, each with its remedy."""
+        loaded = load(path or config_path())
+        config = loaded.config
+        logs.setup(config.log_level, config.log_format)
+        share_metrics(config)
+        if os.environ.get(_WARNED_VARIABLE) != str(config.path):
+            os.environ[_WARNED_VARIABLE] = str(config.path)
+            for warning in loaded.warnings:
+                log.warn(warning)
+        if config.redis.url:
+            return cls(config, config.redis.url, loaded.warnings)
+        embedded = Embedded.open(Path(config.message_cache.data_path), on_event=_log_event)
+        if embedded.owner:
+            for note in embedded.notes:
+                log.info(note)
+        return cls(config, embedded.url, loaded.warnings, embedded)
+
+    def close(self) -> None:
+        """Let go of the embedded server; it ends when it is ours."""
+        if self.embedded is not None:
+            self.embedded.close()
+
+
+def config_path(given: str | None = None) -> Path:
+    """Return the config file: as given, else by `WHATSHOOKED_CONFIG`, else ./config.json."""
+    return Path(given or os.environ.get(CONFIG_VARIABLE) or "config.json")
+
+
+def share_metrics(config: Config) -> None:
+    """Let all processes of one config on this machine count together; raises EmbeddedError when no folder will do."""
+    if _METRICS_VARIABLE in os.environ:
+        return
+    name = hashlib.sha256(f"{os.geteuid()}:{Path(config.path).resolve()}".encode()).hexdigest()[:8]
+    folder = Path(os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir()) / f"whatshooked-metrics-{name}"
+    make_private(folder)
+    counts = list(folder.glob("*.db"))
+    # Those of the dead count on while others live, or sums would fall; when all are dead a new count begins.
+    if not any(_lives(path) for path in counts):
+        shutil.rmtree(folder, ignore_errors=True)
+        make_private(folder)
+    os.environ[_METRICS_VARIABLE] = str(folder)
+
+
+def _lives(path: Path) -> bool:
+    pid = path.stem.rpartition("_")[2]
+    return pid.isdigit() and Path(f"/proc/{pid}").exists()
+
+
+def _log_event(level: str, line: str) -> None:
+    (log.error if level == "error" else log.warn if level.startswith("warn") else log.info)(line)

@@ -1,0 +1,102 @@
+"""`cache list|stats|replay|delete|clear`: the message cache from the command line."""
+
+import argparse
+import sys
+
+import msgspec
+
+from whatshooked.cli.redis import with_redis
+from whatshooked.config import Config
+from whatshooked.hooks.hook import Hooks
+from whatshooked.keys import Keys
+from whatshooked.stream.cache import Cache, Cached, Stats
+from whatshooked.stream.link import Link
+from whatshooked.stream.registry import read_switches
+from whatshooked.stream.replay import Operator
+from whatshooked.stream.views import view
+
+
+def listing(options: argparse.Namespace) -> int:
+    """Print cached events, a line each."""
+
+    async def work(_: Config, keys: Keys, link: Link) -> list[Cached]:
+        return await Cache(link, keys).page(options.after, options.limit)
+
+    for cached in with_redis(work):
+        print(msgspec.json.encode(view(cached)).decode() if options.json else _line(cached))
+    return 0
+
+
+def stats(_: argparse.Namespace) -> int:
+    """Print counts."""
+
+    async def work(_: Config, keys: Keys, link: Link) -> Stats:
+        return await Cache(link, keys).stats()
+
+    found = with_redis(work)
+    print(f"{found.total} cached, oldest {found.oldest or 'none'}")
+    for title, counts in (("state", found.by_state), ("event", found.by_event), ("hook", found.by_hook)):
+        for name, count in counts.most_common():
+            print(f"  {title:<6} {name:<40} {count}")
+    return 0
+
+
+def replay(options: argparse.Namespace) -> int:
+    """Replay one event, or all."""
+
+    async def work(config: Config, keys: Keys, link: Link) -> int | None:
+        operator = await _operator(config, keys, link)
+        if options.hook and options.hook not in {hook.id for hook in config.hooks}:
+            return None
+        if not options.id:
+            return await operator.replay_all(hook_id=options.hook, again=options.again)
+        counts = await operator.replay([options.id], hook_id=options.hook, again=options.again)
+        return int(counts[options.id] > 0) if options.id in counts else None
+
+    count = with_redis(work)
+    if count is None:
+        print(f"no such event or hook: {options.id} {options.hook}".rstrip(), file=sys.stderr)
+        return 1
+    print(f"replayed {count}")
+    return 0
+
+
+def delete(options: argparse.Namespace) -> int:
+    """Delete one event."""
+
+    async def work(config: Config, keys: Keys, link: Link) -> bool:
+        return await (await _operator(config, keys, link)).delete(options.id)
+
+    if not with_redis(work):
+        print(f"no event {options.id} in the stream", file=sys.stderr)
+        return 1
+    print("deleted 1")
+    return 0
+
+
+def clear(options: argparse.Namespace) -> int:
+    """Delete all that is parked."""
+
+    async def work(config: Config, keys: Keys, link: Link) -> int:
+        return await (await _operator(config, keys, link)).clear()
+
+    if not options.confirm:
+        print("clearing the cache deletes events for good: add --confirm", file=sys.stderr)
+        return 1
+    print(f"deleted {with_redis(work)}")
+    return 0
+
+
+async def _operator(config: Config, keys: Keys, link: Link) -> Operator:
+    hooks = Hooks(config.hooks, await read_switches(link, keys))
+    return Operator(link, keys, lambda: hooks)
+
+
+def _line(cached: Cached) -> str:
+    hooks = " ".join(
+        f"{hook}:{state.state}({state.attempts}{f', {state.last_error}' if state.last_error else ''})"
+        for hook, state in cached.hooks.items()
+    )
+    event = cached.event
+    what = f"{event.type:<20} {event.account_id}" if event else "unreadable"
+    return f"{cached.id:<18} {cached.state:<10} {what}  {hooks}".rstrip()

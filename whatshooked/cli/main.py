@@ -1,0 +1,159 @@
+"""The command line: what can be said, and who does it."""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+from whatshooked import __version__
+from whatshooked.errors import ConfigError, EmbeddedError, StreamUnavailable
+
+#: Exit codes beside 0 and 2 (wrong usage), after sysexits.h.
+FAILED = 1
+UNAVAILABLE = 69
+BAD_CONFIG = 78
+
+_EPILOG = """\
+exit codes: 0 done, 1 something was found or refused, 2 wrong usage, 69 Redis cannot be reached, 78 the config is refused
+
+The config is the file given with -c, else the one WHATSHOOKED_CONFIG names, else ./config.json."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command and return its exit code."""
+    parser = build()
+    options = parser.parse_args(argv)
+    if options.config:
+        os.environ["WHATSHOOKED_CONFIG"] = options.config
+    try:
+        code: int = options.does(options)
+    except ConfigError as error:
+        return _complain(error, BAD_CONFIG)
+    except (EmbeddedError, StreamUnavailable) as error:
+        return _complain(error, UNAVAILABLE)
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:  # `whatshooked cache list | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return code
+
+
+def server() -> int:
+    """Run the earlier program's call: `whatshook-server -config FILE` starts everything in one."""
+    parser = argparse.ArgumentParser("whatshook-server", description="Start the whole gateway in one.")
+    parser.add_argument("-config", "--config", "-c", metavar="FILE", help="the configuration file")
+    options = parser.parse_args()
+    return main(["run", *(["-c", options.config] if options.config else [])])
+
+
+def build() -> argparse.ArgumentParser:
+    """Return the parser of all commands."""
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("-c", "--config", metavar="FILE", help="the configuration file")
+    parser = argparse.ArgumentParser(
+        "whatshooked",
+        description="Durable gateway for WhatsApp Business Cloud API webhooks.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"whatshooked {__version__}")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    _processes(commands, common)
+    _config(commands, common)
+    _cache(commands, common)
+    _hooks(commands, common)
+    _fsck(commands, common)
+    return parser
+
+
+def _processes(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]", common: argparse.ArgumentParser
+) -> None:
+    run = commands.add_parser(
+        "run", parents=[common], help="everything in one: gateway, worker, Redis if none is configured"
+    )
+    run.add_argument("--processes", type=_positive, default=1, metavar="N", help="web processes (default 1)")
+    run.add_argument("--workers", type=_positive, default=1, metavar="N", help="worker processes (default 1)")
+    run.set_defaults(does=_call("run", "run"))
+    serve = commands.add_parser("serve", parents=[common], help="the web processes alone")
+    serve.add_argument("--processes", type=_positive, default=1, metavar="N", help="web processes (default 1)")
+    serve.set_defaults(does=_call("serve", "serve"))
+    worker = commands.add_parser(
+        "worker", parents=[common], help="one worker process, the same as arq workers.settings.WorkerSettings"
+    )
+    worker.set_defaults(does=_call("serve", "worker"))
+
+
+def _config(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", common: argparse.ArgumentParser) -> None:
+    check = commands.add_parser("check", parents=[common], help="read the config and say what is wrong with it")
+    check.set_defaults(does=_call("configs", "check"))
+    schema = commands.add_parser("schema", parents=[common], help="print the config's JSON Schema, for editors")
+    schema.set_defaults(does=_call("configs", "print_schema"))
+
+
+def _cache(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", common: argparse.ArgumentParser) -> None:
+    cache = commands.add_parser("cache", help="the message cache: list, stats, replay, delete, clear")
+    actions = cache.add_subparsers(metavar="ACTION", required=True)
+    listing = actions.add_parser("list", parents=[common], help="cached events, oldest first")
+    listing.add_argument("--after", default="", metavar="ID", help="begin behind this id")
+    listing.add_argument("--limit", type=_positive, default=100, metavar="N", help="events at most (default 100)")
+    listing.add_argument("--json", action="store_true", help="one JSON object a line, with payloads")
+    listing.set_defaults(does=_call("cache", "listing"))
+    stats = actions.add_parser("stats", parents=[common], help="counts by state, event and hook")
+    stats.set_defaults(does=_call("cache", "stats"))
+    replay = actions.add_parser("replay", parents=[common], help="deliver again to the hooks that match now")
+    replay.add_argument("id", nargs="?", default="", help="one event's id (without it, all cached events)")
+    replay.add_argument("--hook", default="", metavar="ID", help="to this hook alone, even if it took the event")
+    replay.add_argument("--again", action="store_true", help="also to hooks that took the event")
+    replay.set_defaults(does=_call("cache", "replay"))
+    delete = actions.add_parser("delete", parents=[common], help="remove one event")
+    delete.add_argument("id")
+    delete.set_defaults(does=_call("cache", "delete"))
+    clear = actions.add_parser("clear", parents=[common], help="remove all parked events")
+    clear.add_argument("--confirm", action="store_true", help="without it nothing happens")
+    clear.set_defaults(does=_call("cache", "clear"))
+
+
+def _hooks(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", common: argparse.ArgumentParser) -> None:
+    hook = commands.add_parser("hook", help="the hooks: list, enable, disable")
+    actions = hook.add_subparsers(metavar="ACTION", required=True)
+    actions.add_parser("list", parents=[common], help="hooks, active as of now").set_defaults(
+        does=_call("hooks", "listing")
+    )
+    for name, text in (("enable", "turn a hook on"), ("disable", "turn a hook off: it keeps its open events")):
+        action = actions.add_parser(name, parents=[common], help=text + ", in every process within a second")
+        action.add_argument("id")
+        action.set_defaults(does=_call("hooks", name))
+
+
+def _fsck(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", common: argparse.ArgumentParser) -> None:
+    fsck = commands.add_parser("fsck", parents=[common], help="hold what Redis says of each event against itself")
+    fsck.add_argument("--repair", action="store_true", help="mend what disagrees")
+    fsck.set_defaults(does=_call("fsck", "fsck"))
+
+
+class _call:  # noqa: N801 - reads as what it does where a command is declared
+    """A command's function, imported when it is called: `--help` then answers at once."""
+
+    def __init__(self, module: str, name: str) -> None:
+        self._module, self._name = module, name
+
+    def __call__(self, options: argparse.Namespace) -> int:
+        from importlib import import_module
+
+        function = getattr(import_module(f"whatshooked.cli.{self._module}"), self._name)
+        code: int = function(options)
+        return code
+
+
+def _positive(text: str) -> int:
+    number = int(text) if text.isdigit() else 0
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"expected a number from 1, got {text!r}")
+    return number
+
+
+def _complain(error: Exception, code: int) -> int:
+    print(error, file=sys.stderr)
+    return code

@@ -1,0 +1,75 @@
+"""`run`: everything in one. Without a config a small demo of its own, so that a newcomer sees an event arrive."""
+
+import argparse
+import os
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+from whatshooked import logs
+from whatshooked.boot import CONFIG_VARIABLE, Boot, config_path
+from whatshooked.cli import demo
+from whatshooked.cli.serve import LISTEN_VARIABLE, listen, web_processes
+from whatshooked.cli.supervisor import Child, Supervisor, ours
+
+log = logs.get("run")
+
+#: Seconds to wait for the first web process.
+_READY = 20.0
+
+
+def run(options: argparse.Namespace) -> int:
+    """Start Redis (when none is configured), web and worker processes; stop them in order on Ctrl-C."""
+    shown = None
+    if CONFIG_VARIABLE not in os.environ and not config_path().exists():
+        shown = demo.prepare(Path("data/demo"))
+        os.environ[CONFIG_VARIABLE] = str(shown.config)
+    boot = Boot.open()
+    try:
+        listener = listen(boot.config)
+        host, port = listener.getsockname()[:2]
+        # The order of stopping: first nothing more comes in, then what is in flight is finished.
+        children = web_processes(listener, options.processes)
+        os.environ[LISTEN_VARIABLE] = str(listener.fileno())
+        children += [Child(f"worker-{i + 1}", ours("worker")) for i in range(options.workers)]
+        if shown is not None:
+            children.append(
+                Child("receiver", [sys.executable, "-m", "whatshooked.simulator.receiver", str(shown.port)])
+            )
+        return Supervisor(children).run(lambda: _welcome(boot, _reachable(host), port, shown))
+    finally:
+        boot.close()
+
+
+def _welcome(boot: Boot, host: str, port: int, shown: demo.Demo | None) -> None:
+    address = f"http://{host}:{port}"
+    if not _wait_ready(address):
+        log.error("The gateway does not become ready, see the lines above", address=address)
+        return
+    for account in boot.config.whatsapp:
+        log.info("Webhook path", account_id=account.id, url=f"{address}/webhooks/whatsapp/{account.id}")
+    if shown is not None:
+        print(demo.welcome(address, shown), flush=True)
+    else:
+        log.info("Ready", address=address, hooks=len(boot.config.hooks), accounts=len(boot.config.whatsapp))
+
+
+def _wait_ready(address: str) -> bool:
+    deadline = time.monotonic() + _READY
+    while time.monotonic() < deadline:
+        try:
+            with urllib.request.urlopen(f"{address}/ready", timeout=2) as answer:  # noqa: S310 - our own address
+                if answer.status == 200:
+                    return True
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.1)
+    return False
+
+
+def _reachable(host: str) -> str:
+    """Return the address under which a listener on all interfaces is reached from here."""
+    if host in ("0.0.0.0", "::", ""):  # noqa: S104 - compared, not bound
+        return "localhost"
+    return f"[{host}]" if ":" in host else host

@@ -1,0 +1,97 @@
+"""`serve` and `worker`: one kind of process alone."""
+
+import argparse
+import os
+import socket
+
+from whatshooked import logs
+from whatshooked.boot import Boot
+from whatshooked.cli.supervisor import Child, Supervisor, ours
+from whatshooked.config import Config
+from whatshooked.errors import EmbeddedError
+
+log = logs.get("web")
+
+#: Carries the listening socket to a web process whose parent has opened it.
+LISTEN_VARIABLE = "WHATSHOOKED_LISTEN_FD"
+#: Seconds that requests in flight may take when a web process stops.
+GRACE = 10
+
+
+def serve(options: argparse.Namespace) -> int:
+    """Run one web process, or several on one socket."""
+    inherited = os.environ.pop(LISTEN_VARIABLE, None)
+    boot = Boot.open()
+    try:
+        if inherited is not None:
+            return _serve(boot, socket.socket(fileno=int(inherited)))
+        listener = listen(boot.config)
+        if options.processes == 1:
+            return _serve(boot, listener)
+        return Supervisor(web_processes(listener, options.processes)).run()
+    finally:
+        boot.close()
+
+
+def worker(_: argparse.Namespace) -> int:
+    """Run one worker process, as arq does."""
+    import asyncio
+    from typing import cast
+
+    from arq.typing import WorkerSettingsType
+    from arq.worker import run_worker
+
+    from workers.settings import WorkerSettings
+
+    if asyncio.get_event_loop_policy() is None:  # pragma: no cover - the import above sets uvloop's
+        return 1
+    run_worker(cast(WorkerSettingsType, WorkerSettings))
+    return 0
+
+
+def web_processes(listener: socket.socket, count: int) -> list[Child]:
+    """Return web processes that share a listening socket."""
+    os.environ[LISTEN_VARIABLE] = str(listener.fileno())
+    return [Child(f"web-{i + 1}", ours("serve"), (listener.fileno(),)) for i in range(count)]
+
+
+def listen(config: Config) -> socket.socket:
+    """Return the listening socket; raises EmbeddedError with the remedy when the address is taken."""
+    server = config.server
+    family = socket.AF_INET6 if ":" in server.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((server.host, server.port))
+    except OSError as error:
+        listener.close()
+        raise EmbeddedError(
+            f"cannot listen on {server.host}:{server.port} ({error.strerror}): "
+            "stop what listens there, or set server.port to another"
+        ) from error
+    listener.listen(2048)
+    listener.set_inheritable(True)
+    return listener
+
+
+def _serve(boot: Boot, listener: socket.socket) -> int:
+    import uvicorn
+
+    from whatshooked.web.app import create_app
+
+    config = uvicorn.Config(
+        create_app(boot.config, boot.url),
+        loop="uvloop",
+        http="httptools",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        # Forwarding headers are not believed: the API's loopback rule looks at the real peer.
+        proxy_headers=False,
+        server_header=False,
+        timeout_graceful_shutdown=GRACE,
+    )
+    host, port = listener.getsockname()[:2]
+    log.info("Listening", address=f"{host}:{port}")
+    uvicorn.Server(config).run(sockets=[listener])
+    return 0

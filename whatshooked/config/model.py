@@ -1,0 +1,169 @@
+"""config.json as frozen Structs: names, types, defaults and what each key is for (contract section 1).
+
+An addition that does not work yet stands in `UNAVAILABLE` and is refused by name, or a file would promise what
+nobody keeps.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+
+from msgspec import Meta, field
+
+from whatshooked.config.shapes import SECRET, Id, OurSection, Port, SecretText, Section, about, kind
+
+#: Lives until July 2028; the earlier program's v21.0 dies in January 2027.
+DEFAULT_VERSION = "v25.0"
+
+Target = Literal["file", "sqlite", "postgres"]
+HeaderName = Annotated[str, kind("header_name")]
+HeaderValue = Annotated[str, kind("header_value")]
+Url = Annotated[str, kind("url")]
+
+
+class Server(Section, frozen=True, kw_only=True):
+    """Where the gateway listens and who may use its API."""
+
+    host: Annotated[str, about("address the gateway listens on")] = "0.0.0.0"  # noqa: S104 - the contract's default
+    port: Annotated[Port, about("TCP port the gateway listens on; 0 takes a free one")] = 8080
+    default_country_code: Annotated[str, kind("code"), about("prefix of numbers written without a country")] = "1"
+    username: Annotated[str | None, about("HTTP Basic user of /api/*")] = None
+    password: Annotated[SecretText | None, about("HTTP Basic password of /api/*")] = None
+    auth_key: Annotated[SecretText | None, about("API key of /api/*: X-API-Key or Authorization: Bearer")] = None
+
+
+class BusinessApi(Section, frozen=True, kw_only=True):
+    """One number's access to the WhatsApp Business Cloud API."""
+
+    phone_number_id: Annotated[Id, about("Meta's id of the number (not the number itself)")]
+    access_token: Annotated[SecretText, about("Graph API token with the two WhatsApp permissions")]
+    verify_token: Annotated[SecretText, about("the string Meta must present when it verifies the webhook")]
+    business_account_id: Annotated[Id | None, about("id of the WhatsApp Business Account (WABA)")] = None
+    api_version: Annotated[str, kind("version"), about("Graph API version of calls to Meta")] = DEFAULT_VERSION
+    app_secret: Annotated[
+        tuple[SecretText, ...],
+        Meta(max_length=2),
+        SECRET,
+        kind("one_or_two"),
+        about("checks Meta's signatures: a string, or a list of two while one is being replaced"),
+    ] = ()
+    app_id: Annotated[Id | None, about("Meta's id of the app")] = None
+    accept_foreign_numbers: Annotated[bool, about("whether to keep events of a number that is no account's")] = True
+    graph_url: Annotated[Url, about("base of calls to Meta; a local Meta can stand in")] = "https://graph.facebook.com"
+
+
+class Account(Section, frozen=True, kw_only=True):
+    """One WhatsApp number; `business_api` is there whenever `type` is business-api."""
+
+    id: Annotated[str, kind("account_id"), about("the account's unique name, last part of its webhook path")]
+    type: Annotated[Literal["business-api", "whatsmeow"], about("how the account is connected")]
+    phone_number: Annotated[str, kind("phone"), about("the number in E.164, such as +1234567890")]
+    business_api: BusinessApi | None = None
+
+
+class Hook(Section, frozen=True, kw_only=True):
+    """One HTTP receiver of events; `timeout` is in seconds, `concurrency` counts attempts per worker process."""
+
+    id: Annotated[str, kind("hook_id"), about("the hook's unique name")]
+    name: Annotated[str, about("the hook's name for people")]
+    url: Annotated[str, kind("hook_url"), about("where events are sent")]
+    method: Annotated[str, kind("method"), about("usually POST")]
+    active: Annotated[bool, about("an inactive hook gets nothing")]
+    headers: Annotated[dict[HeaderName, HeaderValue], SECRET, about("sent with each attempt")] = field(
+        default_factory=dict
+    )
+    events: Annotated[tuple[str, ...], about("event types the hook wants; none means all")] = ()
+    description: str = ""
+    accounts: Annotated[tuple[Id, ...], about("only events of these accounts; none means all")] = ()
+    secret: Annotated[SecretText | None, kind("hook_secret"), about("key that signs each attempt")] = None
+    timeout: Annotated[float, Meta(gt=0, le=3600), kind("duration"), about("time one attempt may take in all")] = 15.0
+    concurrency: Annotated[int, Meta(ge=1, le=10_000), about("attempts at once per worker process")] = 64
+
+
+class Media(Section, frozen=True, kw_only=True):
+    """How media of messages reaches the hooks."""
+
+    data_path: Annotated[str, about("directory of stored files")] = "./data/media"
+    mode: Annotated[Literal["link", "base64", "both"], about("how a payload carries media")] = "link"
+    base_url: Annotated[Url | None, about("prefix of links in payloads; by default http://localhost:<port>")] = None
+
+
+class MessageCache(Section, frozen=True, kw_only=True):
+    """Limits of parked events and of the history of finished ones."""
+
+    enabled: Annotated[bool, about("whether parked events are kept")] = True
+    data_path: Annotated[str, about("directory of the embedded Redis")] = "./data/message_cache"
+    max_age_days: Annotated[float, Meta(gt=0, le=36_500), about("days a parked event is kept")] = 7.0
+    max_events: Annotated[int, Meta(ge=1, le=10**9), about("parked events kept at most")] = 10_000
+    history_hours: Annotated[float, Meta(ge=0, le=876_000), about("hours a finished event can be replayed")] = 24.0
+    history_bytes: Annotated[int, Meta(ge=0, le=10**13), about("bytes of finished events kept at most")] = 268_435_456
+
+
+class EventLogger(Section, frozen=True, kw_only=True):
+    """The log of events, and where it is written."""
+
+    enabled: bool = False
+    targets: Annotated[tuple[Target, ...], about("where events are logged")] = ("file",)
+    file_dir: Annotated[str, about("directory of the target file")] = "./data/events"
+    table_name: Annotated[str, about("table of the targets sqlite and postgres")] = "event_logs"
+
+
+class Database(Section, frozen=True, kw_only=True):
+    """The connection of the target postgres."""
+
+    type: str = "postgres"
+    host: str = ""
+    port: Port = 5432
+    username: str = ""
+    password: Annotated[SecretText | None, about("password of the database user")] = None
+    database: str = ""
+
+
+class RedisConfig(OurSection, frozen=True, kw_only=True):
+    """The Redis that holds everything; `url` None means the embedded server."""
+
+    url: Annotated[str | None, SECRET, kind("redis_url"), about("your own server; without it the embedded one")] = None
+    prefix: Annotated[str, kind("prefix"), about("opens every key, so that several gateways can share")] = "wh"
+    mode: Annotated[str, kind("redis_mode"), about("only standalone in this version")] = "standalone"
+    shards: Annotated[int, kind("redis_shards"), about("only 1 in this version")] = 1
+    durability: str | None = None
+
+
+class Metrics(OurSection, frozen=True, kw_only=True):
+    """Where metrics are served besides the gateway's own /metrics."""
+
+    host: str | None = None
+    port: Port | None = None
+
+
+class Document(Section, frozen=True, kw_only=True):
+    """The whole file."""
+
+    server: Server = field(default_factory=Server)
+    whatsapp: Annotated[tuple[Account, ...], about("the WhatsApp numbers")] = ()
+    hooks: Annotated[tuple[Hook, ...], about("the receivers of events")] = ()
+    media: Media = field(default_factory=Media)
+    message_cache: MessageCache = field(default_factory=MessageCache)
+    event_logger: EventLogger = field(default_factory=EventLogger)
+    database: Database | None = None
+    log_level: Annotated[Literal["debug", "info", "warn", "error"], about("least level logged")] = "info"
+    log_format: Annotated[Literal["text", "json"], about("key=value lines or JSON lines")] = "text"
+    redis: RedisConfig = field(default_factory=RedisConfig)
+    metrics: Metrics = field(default_factory=Metrics)
+
+
+class Config(Document, frozen=True, kw_only=True):
+    """The file as loaded: every `env:` and `file:` value resolved."""
+
+    #: The file it was read from, for a reload.
+    path: Path
+
+
+#: Section to keys that are promised for later: any value of them is refused by name.
+UNAVAILABLE: Mapping[type, frozenset[str]] = {
+    Hook: frozenset({"retry", "max_age", "order", "filter", "rate", "allow_cidrs", "payload"}),
+    Media: frozenset({"max_wait", "link_ttl", "storage", "limits", "max_bytes", "max_size", "max_age_days"}),
+    EventLogger: frozenset({"sqlite_path"}),
+    RedisConfig: frozenset({"durability"}),
+    Metrics: frozenset({"host", "port"}),
+}

@@ -1,0 +1,42 @@
+"""Every error WhatsHooked raises, drawn as a tree; the first fork says whose it is to mend.
+
+WhatsHookedError
+├── TheirsError              what somebody outside sent, configured or runs is wrong
+│   ├── ConfigError          config.json cannot be used; carries every fault
+│   ├── NotAWebhook          a body that is not a JSON object with an `entry`
+│   └── EmbeddedError        the bundled server cannot be started here
+└── OursError                something of ours, or what we depend on, is in trouble
+    └── StreamUnavailable    Redis did not take or give what was asked; try again
+"""
+
+
+class WhatsHookedError(Exception):
+    """The root: catch it to tell our errors from bugs."""
+
+
+class TheirsError(WhatsHookedError):
+    """What somebody outside sent, configured or runs is wrong; the message says where and the remedy."""
+
+
+class ConfigError(TheirsError):
+    """config.json cannot be used; `faults` holds one line for each fault found."""
+
+    def __init__(self, *faults: str) -> None:
+        super().__init__("\n".join(faults))
+        self.faults = faults
+
+
+class NotAWebhook(TheirsError):  # noqa: N818 - reads as what it is where it is raised
+    """A request body that is not a JSON object with an `entry` (answered 400)."""
+
+
+class EmbeddedError(TheirsError):
+    """The bundled server cannot be started or reached on this machine."""
+
+
+class OursError(WhatsHookedError):
+    """Something of ours, or that we depend on, is in trouble; nothing the sender did."""
+
+
+class StreamUnavailable(OursError):  # noqa: N818 - names a state, as HTTP's 503 does
+    """Redis did not take or give what was asked; whoever asked may try again."""

@@ -1,0 +1,55 @@
+"""The 13 events and the entry that carries one of them through the stream."""
+
+import msgspec
+
+EVENT_TYPES = (
+    "message.received",
+    "message.sent",
+    "message.delivered",
+    "message.read",
+    "message.failed",
+    "whatsapp.connected",
+    "whatsapp.disconnected",
+    "whatsapp.qr.code",
+    "whatsapp.qr.timeout",
+    "whatsapp.qr.error",
+    "hook.triggered",
+    "hook.success",
+    "hook.failed",
+)
+
+ENTRY_VERSION = 1
+
+
+class Event(msgspec.Struct, array_like=True, frozen=True):
+    """One stream entry: what happened, with Meta's own item beside it, immutable once stored."""
+
+    version: int
+    type: str
+    account_id: str
+    #: Meta's item as JSON bytes, verbatim; for our own events (`whatsapp.*`, `hook.*`) their data object.
+    raw: bytes
+    #: The business number's digits.
+    to: str = ""
+    #: Meta's `contacts[]` object of the sender, JSON bytes.
+    contact: bytes = b""
+    #: Meta's `field`, for `meta.*`.
+    field: str = ""
+    #: Whether Meta named a phone number that is none of the configured ones.
+    foreign: bool = False
+    #: For `meta.*`: a JSON object of the siblings an item would lose.
+    context: bytes = b""
+
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(Event)
+
+
+def encode(event: Event) -> bytes:
+    """Return the entry's blob."""
+    return _encoder.encode(event)
+
+
+def decode(blob: bytes) -> Event:
+    """Return the event of an entry's blob; raises msgspec.MsgspecError when it is none of ours."""
+    return _decoder.decode(blob)

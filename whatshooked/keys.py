@@ -1,0 +1,94 @@
+"""Every Redis key, with its type, its lifetime and who writes it.
+
+Keys of a shard carry the shard's hash tag (`{wh:0}`), so that each script touches one slot and Redis Cluster works
+unchanged. Keys of the whole installation have no tag and are never touched by a script together with another key.
+"""
+
+from dataclasses import dataclass
+
+#: The consumer group of the events stream.
+GROUP = "workers"
+#: The consumer that owns entries which are routed and wait for hooks.
+PARKED = "_parked"
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """The keys under one `redis.prefix`; the methods with a hook or an id belong to the shard."""
+
+    prefix: str = "wh"
+    shard: int = 0
+
+    def _tagged(self, name: str) -> str:
+        return f"{{{self.prefix}:{self.shard}}}:{name}"
+
+    # --- one shard ---
+
+    @property
+    def events(self) -> str:
+        """Stream, group `workers`: one immutable entry per event. Lives until history forgets it. Writer: ADD."""
+        return self._tagged("events")
+
+    def seen(self, day: int, bucket: int) -> str:
+        """Hash identity → id: what ADD has taken. Lives 9 days after its last write. Writer: ADD."""
+        return self._tagged(f"seen:{day}:{bucket}")
+
+    def open(self, event_id: str) -> str:
+        """Hash hook → packed state: who still owes an answer. Lives while one does. Writers: ROUTE to REPLAY."""
+        return self._tagged(f"open:{event_id}")
+
+    def taken(self, event_id: str) -> str:
+        """Set of hooks that took the event. Lives as long as the entry. Writer: DONE."""
+        return self._tagged(f"taken:{event_id}")
+
+    def due(self, hook_id: str) -> str:
+        """Sorted set id → ms: the next try, or the lease's end while a POST is in flight. Writers: ROUTE to REPLAY."""
+        return self._tagged(f"due:{hook_id}")
+
+    def dead(self, hook_id: str) -> str:
+        """Sorted set id → ms of giving up. Lives until replayed, deleted or pushed out. Writer: RETRY."""
+        return self._tagged(f"dead:{hook_id}")
+
+    @property
+    def unmatched(self) -> str:
+        """Sorted set id → ms: no hook wanted it. Lives until replayed, deleted or pushed out. Writer: ROUTE."""
+        return self._tagged("unmatched")
+
+    @property
+    def poison(self) -> str:
+        """Sorted set id → ms: it kept killing its worker. Writers: RECOVER, CLAIM."""
+        return self._tagged("poison")
+
+    def alive(self, consumer: str) -> str:
+        """String, expires in seconds: this worker process lives. Writer: its heartbeat."""
+        return self._tagged(f"alive:{consumer}")
+
+    @property
+    def ready(self) -> str:
+        """String, expires in a minute: what `/ready` writes to prove that Redis takes writes. Writer: web."""
+        return self._tagged("ready")
+
+    @property
+    def hooks(self) -> str:
+        """Sorted set hook → ms: last seen in the config of a living process. Writer: BEAT, every worker's heartbeat."""
+        return self._tagged("hooks")
+
+    # --- the whole installation ---
+
+    @property
+    def switches(self) -> str:
+        """Hash hook → JSON: hooks turned on or off at run time. Lives on. Writers: API, command."""
+        return f"{self.prefix}:switches"
+
+    def account(self, account_id: str) -> str:
+        """Hash: what the last credentials check found, so that a change is told once. Writer: worker."""
+        return f"{self.prefix}:account:{account_id}"
+
+    def account_check(self, account_id: str) -> str:
+        """String, expires in seconds: a worker is checking this account. Writer: worker."""
+        return f"{self.prefix}:account:{account_id}:checking"
+
+    @property
+    def arq(self) -> str:
+        """Prefix of everything arq writes: its queue, the cron jobs and their results."""
+        return f"{self.prefix}:arq:"

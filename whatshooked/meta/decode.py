@@ -1,0 +1,114 @@
+"""An item -> the event that enters the stream, with the identity by which its redeliveries are known.
+
+Meta resends for seven days whatever it got no 200 for, and a failing app makes duplicates for a healthy one. The same
+thing must then have the same identity, and two things never: see `_identity`.
+"""
+
+import hashlib
+import re
+from typing import Any
+
+import msgspec
+
+from whatshooked.events import ENTRY_VERSION, Event
+from whatshooked.meta import lenient
+from whatshooked.meta.items import Item
+from whatshooked.meta.scan import REFUSALS
+
+_DAY = 86_400
+#: What a status or field may be called to stand in an event's name.
+_status_name = re.compile(r"[a-z0-9_]{1,32}")
+_field_name = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+
+
+class Incoming(msgspec.Struct):
+    """An event on its way into the stream."""
+
+    event: Event
+    #: 16 bytes, the same for every redelivery of the event and for no other.
+    identity: bytes
+    #: Day of Meta's own time (days since 1970), 0 without: it chooses the bucket in which redeliveries are looked up.
+    day: int
+    #: Meta's own time in ms since 1970, 0 without.
+    sent_ms: int
+
+
+class _Head(msgspec.Struct):
+    """What of a message, status or other item tells which one it is."""
+
+    id: Any = None
+    type: Any = None
+    status: Any = None
+    timestamp: Any = None
+    recipient_id: Any = None
+    recipient_user_id: Any = None
+    recipient_participant_id: Any = None
+    recipient_participant_user_id: Any = None
+
+
+_head_decoder = msgspec.json.Decoder(_Head)
+_HEAD_KEYS = _Head.__struct_fields__
+_pack = msgspec.msgpack.Encoder().encode
+_text = lenient.text
+
+
+def decode_item(raw: bytes) -> dict[str, Any]:
+    """Return an item as a dict, whatever it holds; what is no object stands under `value`. Never raises."""
+    found = lenient.item(raw)
+    return found if isinstance(found, dict) else {"value": found}
+
+
+def event(item: Item, account_id: str, foreign: bool) -> Incoming:
+    """Return the event of an item of this account; `foreign` when Meta named a number that is none of ours."""
+    head = _head(item.raw)
+    sent = lenient.seconds(head.timestamp)
+    identity = _identity(item, account_id, head, sent)
+    when = sent or item.time
+    entry = Event(
+        ENTRY_VERSION,
+        _type(item, head),
+        account_id,
+        item.raw,
+        item.to,
+        item.contact,
+        item.field if item.kind == "meta" else "",
+        foreign,
+        item.context,
+    )
+    return Incoming(entry, hashlib.blake2b(identity, digest_size=16).digest(), when // _DAY, when * 1000)
+
+
+def _head(raw: bytes) -> _Head:
+    try:
+        return _head_decoder.decode(raw)
+    except REFUSALS:
+        found = lenient.item(raw)
+        return _Head(**{key: found.get(key) for key in _HEAD_KEYS}) if isinstance(found, dict) else _Head()
+
+
+def _type(item: Item, head: _Head) -> str:
+    if item.kind == "message":
+        return "message.received"
+    if item.kind == "status":
+        status = head.status.lower() if isinstance(head.status, str) else ""
+        known = _status_name.fullmatch(status) and status != "received"  # that name is the inbound messages'
+        return f"message.{status}" if known else "message.unknown"
+    return f"meta.{item.field}" if _field_name.fullmatch(item.field) else "meta.unknown"
+
+
+def _identity(item: Item, account_id: str, head: _Head, sent: int) -> bytes:
+    """Return what tells this item apart, before hashing.
+
+    A message: its id, type and time, so that an edit under the same id is another one. A status: its id, name, time,
+    recipient and group participant, since the statuses of a group share all the rest. Any other: its bytes, and where
+    it bears no time of its own also the change it came in, or the same alert would count but once in eight days.
+    """
+    name = _text(head.id)
+    if name and item.kind == "message":
+        return _pack(("message", account_id, name, _text(head.type), _text(head.timestamp)))
+    if name and item.kind == "status":
+        recipient = _text(head.recipient_id) or _text(head.recipient_user_id)
+        participant = _text(head.recipient_participant_id) or _text(head.recipient_participant_user_id)
+        who = (_text(head.timestamp), recipient, participant)
+        return _pack(("status", account_id, name, _text(head.status), *who))
+    return _pack(("item", account_id, item.field, item.raw, b"" if sent else item.origin))

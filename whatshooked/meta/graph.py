@@ -1,0 +1,92 @@
+"""Meta's Graph API: one client, its answers as values.
+
+Errors are told apart by `error.code`, never by the HTTP status alone: Meta documents throttling as a 400.
+"""
+
+from dataclasses import dataclass
+
+import httpx
+import msgspec
+
+from whatshooked import __version__
+from whatshooked.config import Account
+from whatshooked.meta import codes
+
+_NUMBER_FIELDS = "id,display_phone_number,verified_name,quality_rating,status"
+#: Characters of an answer that are shown to an operator.
+_SHOWN = 600
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """A business number as Graph describes it."""
+
+    phone: str
+    verified_name: str
+    quality_rating: str
+
+
+@dataclass(frozen=True, slots=True)
+class GraphError:
+    """Why Graph did not do what was asked; `code` 0 when it did not say, `reached` False when nothing answered."""
+
+    status: int
+    code: int
+    subcode: int
+    text: str
+    hint: str
+    reached: bool = True
+
+
+class _Body(msgspec.Struct):
+    code: int = 0
+    error_subcode: int = 0
+    message: str = ""
+
+
+class _Envelope(msgspec.Struct):
+    error: _Body
+
+
+class Graph:
+    """Calls Graph for any account; one per process."""
+
+    def __init__(self, *, timeout: float = 10.0) -> None:
+        headers = {"user-agent": f"WhatsHooked/{__version__}"}
+        # Redirects are not followed: the token goes to the configured host and nowhere else.
+        self._client = httpx.AsyncClient(timeout=timeout, headers=headers, follow_redirects=False, trust_env=False)
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._client.aclose()
+
+    async def number(self, account: Account) -> Number | GraphError:
+        """Return the account's own number as Graph shows it: a GET that proves id and token."""
+        api = account.business_api
+        if api is None:
+            return GraphError(0, 0, 0, "not a business-api account", "", reached=False)
+        url = f"{api.graph_url.rstrip('/')}/{api.api_version}/{api.phone_number_id}"
+        headers = {"authorization": f"Bearer {api.access_token}"}
+        try:
+            response = await self._client.get(url, params={"fields": _NUMBER_FIELDS}, headers=headers)
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            text = f"{type(error).__name__}: {error}"
+            return GraphError(0, 0, 0, text, f"no answer from {api.graph_url}: check the network", reached=False)
+        if response.status_code != 200:
+            return _failure(response, api.access_token)
+        try:
+            found = msgspec.json.decode(response.content, type=dict[str, object])
+        except msgspec.MsgspecError:
+            return GraphError(200, 0, 0, "Graph answered no JSON object", f"check graph_url ({api.graph_url})")
+        named = {key: str(found.get(key) or "") for key in ("display_phone_number", "verified_name", "quality_rating")}
+        return Number(*named.values())
+
+
+def _failure(response: httpx.Response, token: str) -> GraphError:
+    text = response.text[:_SHOWN].replace(token, "***")
+    try:
+        body = msgspec.json.decode(response.content, type=_Envelope, strict=False).error
+    except msgspec.MsgspecError:
+        body = _Body()
+    hint = codes.hint(body.code, body.error_subcode)
+    return GraphError(response.status_code, body.code, body.error_subcode, text, hint)

@@ -1,0 +1,107 @@
+"""Every metric, with its unit and what to do about it.
+
+Counters and histograms are kept by each process in a shared folder (`PROMETHEUS_MULTIPROC_DIR`, set before the first
+import by the commands that start processes) and added up when `/metrics` is read; what only Redis knows (cache sizes,
+ages) is asked for at that moment and stands in `CacheGauges`.
+"""
+
+import os
+from collections.abc import Iterable, Mapping
+
+from prometheus_client import REGISTRY as PROCESS
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest, multiprocess
+
+_FAST = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15, 30, 60)
+
+#: Falls to nothing on a busy number: see whether Meta reaches us and the WABA is subscribed.
+EVENTS = Counter("whatshooked_events_received", "Events taken into the stream, by type", ["type"])
+#: A few are normal (Meta resends); many mean that our answers come too late for Meta.
+DUPLICATES = Counter("whatshooked_events_duplicate", "Events that were in the stream already, by type", ["type"])
+#: bad_signature: a wrong app_secret, or somebody knocks; unavailable: look at Redis; not_json: not Meta.
+REJECTED = Counter("whatshooked_webhooks_rejected", "Webhook requests not taken, by cause", ["cause"])
+#: Events of numbers that are not ours, dropped because `accept_foreign_numbers` is false.
+FOREIGN_DROPPED = Counter("whatshooked_events_foreign_dropped", "Events of foreign numbers dropped", ["account"])
+#: Above a second for more than 1 % Meta backs off: look at Redis' disk, then add web processes.
+WEBHOOK_SECONDS = Histogram(
+    "whatshooked_webhook_seconds", "From a webhook's last byte to our 200 (seconds)", buckets=_FAST
+)
+#: refused: the hook answered no 2xx; failed: no answer at all; see the hook's own log.
+ATTEMPTS = Counter("whatshooked_attempts", "Attempts at hooks, by result", ["hook", "result"])
+#: A slow hook: raise its `concurrency`, or mend it; the others are not touched by it.
+ATTEMPT_SECONDS = Histogram("whatshooked_attempt_seconds", "Time of one attempt (seconds)", ["hook"], buckets=_FAST)
+#: Grows while deliveries wait: too few workers, or a hook that is slow or down.
+DELIVERY_SECONDS = Histogram(
+    "whatshooked_delivery_seconds", "From the event's append to the hook's 2xx (seconds)", ["hook"], buckets=_FAST
+)
+#: Events given up after the last retry; they wait in the cache: mend the hook, then replay.
+DEAD = Counter("whatshooked_dead", "Events given up at a hook", ["hook"])
+#: Events that no hook wanted: a hook is off, or its `events` do not name the type.
+UNMATCHED = Counter("whatshooked_unmatched", "Events that no hook wanted, by type", ["type"])
+#: poison: report it, with the entry; pushed_out: raise the limits or mend the hook; others: by operators or config.
+LEFT_CACHE = Counter("whatshooked_cache_removed", "Events removed from the cache other than by delivery", ["reason"])
+#: Entries taken over from processes that died: each rise is a crash.
+RECOVERED = Counter("whatshooked_recovered", "Entries taken over from dead workers")
+#: Events that kept killing their worker.
+POISONED = Counter("whatshooked_poisoned", "Entries set aside because they kept killing their worker")
+#: Leases whose time was up before the POST could start: too much work for this machine.
+LEASES_LATE = Counter("whatshooked_leases_late", "Leases given back unused", ["hook"])
+#: Redis is away, full or refuses: see its log; intake answers 503 meanwhile and Meta resends.
+REDIS_ERRORS = Counter("whatshooked_redis_errors", "Calls to Redis that failed, by part", ["part"])
+#: `hook.*` events that could not be told.
+UNTOLD = Counter("whatshooked_hook_events_lost", "Events about deliveries that were dropped", ["reason"])
+#: Entries deleted from history because it was full or over.
+FORGOTTEN = Counter("whatshooked_history_forgotten", "Finished entries deleted from history")
+#: The hourly self-check found keys that disagree: run `whatshooked fsck --repair` and report it.
+DISAGREEMENTS = Counter("whatshooked_disagreements", "Disagreements between keys found by the self-check")
+#: Calls to Graph, by error code (0: fine, -1: no answer).
+GRAPH = Counter("whatshooked_graph_calls", "Calls to Meta's Graph API, by answer", ["code"])
+
+
+class CacheGauges:
+    """What only Redis knows, as it was at the last look; missing when Redis did not answer."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.registry.register(self)
+        self._families: list[GaugeMetricFamily] = []
+
+    def collect(self) -> Iterable[Metric]:
+        """Return the gauges; the metrics library calls this."""
+        up = GaugeMetricFamily("whatshooked_redis_up", "Whether Redis answered this scrape")
+        up.add_metric([], float(bool(self._families)))
+        return [up, *self._families]
+
+    def clear(self) -> None:
+        """Redis did not answer."""
+        self._families = []
+
+    def set(self, sizes: Mapping[str, int], oldest_seconds: float, lag: int, due: Mapping[str, int]) -> None:
+        """Show one look at Redis."""
+        #: Grows while hooks do not take events; `dead` and `unmatched` wait for a replay.
+        size = GaugeMetricFamily("whatshooked_cache_events", "Events in the cache, by state", labels=["state"])
+        for state, count in sizes.items():
+            size.add_metric([state], count)
+        #: Seconds; above the hook's usual outage somebody should look.
+        oldest = GaugeMetricFamily("whatshooked_cache_oldest_seconds", "Age of the oldest cached event")
+        oldest.add_metric([], oldest_seconds)
+        #: Grows when workers are too few or gone.
+        unread = GaugeMetricFamily("whatshooked_stream_lag", "Events that no worker has read yet")
+        unread.add_metric([], lag)
+        #: Waiting for a try, or in flight.
+        waiting = GaugeMetricFamily("whatshooked_hook_due", "Events that a hook has yet to take", labels=["hook"])
+        for hook, count in due.items():
+            waiting.add_metric([hook], count)
+        self._families = [size, oldest, unread, waiting]
+
+
+def exposition(gauges: CacheGauges) -> bytes:
+    """Return the Prometheus text of all processes that share this process's folder, and of the gauges."""
+    folder = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
+    if folder:
+        registry = CollectorRegistry()
+        multiprocess.MultiProcessCollector(registry, path=folder)  # type: ignore[no-untyped-call]
+    else:
+        registry = PROCESS
+    return generate_latest(registry) + generate_latest(gauges.registry)

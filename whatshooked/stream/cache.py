@@ -1,0 +1,194 @@
+"""The message cache: the consumer group's pending entries, looked at, replayed and removed by stream id.
+
+It is no second store: listing is XPENDING, and what each hook owes stands in `open` and `due`.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from whatshooked import events
+from whatshooked.errors import StreamUnavailable
+from whatshooked.events import Event
+from whatshooked.keys import GROUP, Keys
+from whatshooked.stream.link import Link, Reply
+
+#: Entries that one call of a listing or of `stats` looks at in one round trip.
+PAGE = 500
+#: Entries that `stats` counts by event; beyond, it says so instead of holding Redis up.
+STATS_LIMIT = 50_000
+
+_STATES = {"w": "retrying", "l": "in_flight", "d": "dead", "p": "poison"}
+
+
+@dataclass(frozen=True, slots=True)
+class HookState:
+    """What one hook owes an event: `next_try` in unix milliseconds while it waits or is in flight."""
+
+    state: str
+    attempts: int
+    next_try: int | None
+    last_status: int | None
+    last_error: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Cached:
+    """One cached event with the state of each hook that has not taken it; `event` is None when it cannot be read."""
+
+    id: str
+    event: Event | None
+    state: str
+    hooks: dict[str, HookState]
+
+
+@dataclass(slots=True)
+class Stats:
+    """Counts of the cache; `counted` below `total` when there were too many to look at each."""
+
+    total: int = 0
+    counted: int = 0
+    oldest: str | None = None
+    by_state: Counter[str] = field(default_factory=Counter)
+    by_event: Counter[str] = field(default_factory=Counter)
+    by_hook: Counter[str] = field(default_factory=Counter)
+
+
+class Cache:
+    """Looks at cached events."""
+
+    def __init__(self, link: Link, keys: Keys) -> None:
+        self._link = link
+        self._keys = keys
+
+    async def total(self) -> int:
+        """Return how many events are cached; raises StreamUnavailable."""
+        try:
+            pending = await self._link.call("XPENDING", self._keys.events, GROUP)
+        except StreamUnavailable as error:
+            if "NOGROUP" in str(error):  # nothing ever came in
+                return 0
+            raise
+        return int(pending[0])
+
+    async def ids(self, after: str = "", until: str = "+", limit: int = PAGE) -> list[str]:
+        """Return cached ids above `after`, oldest first; raises StreamUnavailable."""
+        start = f"({after}" if after else "-"
+        try:
+            rows = await self._link.call("XPENDING", self._keys.events, GROUP, start, until, limit)
+        except StreamUnavailable as error:
+            if "NOGROUP" in str(error):
+                return []
+            raise
+        return [row[0].decode() for row in rows]
+
+    async def page(self, after: str = "", limit: int = 100) -> list[Cached]:
+        """Return cached events above `after`, oldest first; raises StreamUnavailable."""
+        return await self.look(await self.ids(after, limit=limit))
+
+    async def look(self, ids: Sequence[str]) -> list[Cached]:
+        """Return what is known of each of these ids that is still in the stream, cached or not."""
+        commands: list[tuple[str, ...]] = []
+        for i in ids:
+            commands.append(("XRANGE", self._keys.events, i, i))
+            commands.append(("HGETALL", self._keys.open(i)))
+            commands.append(("ZSCORE", self._keys.unmatched, i))
+            commands.append(("ZSCORE", self._keys.poison, i))
+        replies = _checked(await self._link.batch(commands)) if commands else []
+        due = await self._due_times(ids, replies[1::4])
+        return [
+            _cached(event_id, *replies[4 * i : 4 * i + 4], due=due) for i, event_id in enumerate(ids) if replies[4 * i]
+        ]
+
+    async def _due_times(self, ids: Sequence[str], opens: Sequence[list[bytes]]) -> dict[tuple[str, str], int]:
+        pairs = [(i, hook.decode()) for i, states in zip(ids, opens, strict=True) for hook in states[::2]]
+        scores = _checked(await self._link.batch([("ZSCORE", self._keys.due(hook), i) for i, hook in pairs]))
+        return {pair: int(float(score)) for pair, score in zip(pairs, scores, strict=True) if score is not None}
+
+    async def stats(self) -> Stats:
+        """Count the cache by state, event and hook; raises StreamUnavailable."""
+        stats = Stats(total=await self.total())
+        after = ""
+        while stats.counted < STATS_LIMIT:
+            ids = await self.ids(after)
+            if not ids:
+                break
+            after = ids[-1]
+            stats.oldest = stats.oldest or ids[0]
+            for cached in await self.look(ids):
+                stats.counted += 1
+                stats.by_state[cached.state] += 1
+                stats.by_event[cached.event.type if cached.event else "unreadable"] += 1
+                stats.by_hook.update(cached.hooks.keys())
+        return stats
+
+    async def sizes(self, hooks: Sequence[str]) -> tuple[dict[str, int], int, int, dict[str, int]]:
+        """Return sizes by state, the oldest id's ms (0: none), entries not read yet, and due by hook: cheap at any size.
+
+        Raises StreamUnavailable.
+        """
+        keys = self._keys
+        commands: list[tuple[str | int, ...]] = [("ZCARD", keys.unmatched), ("ZCARD", keys.poison)]
+        commands += [("ZCARD", keys.due(hook)) for hook in hooks]
+        commands += [("ZCARD", keys.dead(hook)) for hook in hooks]
+        counts = _checked(await self._link.batch(commands))
+        total, first, lag = await self.total(), await self.ids(limit=1), await self._lag()
+        due = dict(zip(hooks, counts[2 : 2 + len(hooks)], strict=True))
+        sizes = {"all": total, "unmatched": counts[0], "poison": counts[1], "dead": sum(counts[2 + len(hooks) :])}
+        return sizes, int(first[0].partition("-")[0]) if first else 0, lag, due
+
+    async def _lag(self) -> int:
+        (groups,) = await self._link.batch([("XINFO", "GROUPS", self._keys.events)])
+        if isinstance(groups, Exception) or not groups:
+            return 0
+        row = groups[0]
+        return int(row[row.index(b"lag") + 1] or 0) if b"lag" in row else 0
+
+
+def _cached(
+    event_id: str,
+    entry: list[Reply],
+    states: list[bytes],
+    unmatched: bytes | None,
+    poison: bytes | None,
+    *,
+    due: dict[tuple[str, str], int],
+) -> Cached:
+    hooks = {}
+    for i in range(0, len(states), 2):
+        hook = states[i].decode()
+        hooks[hook] = unpack(states[i + 1], due.get((event_id, hook)))
+    return Cached(event_id, read(entry[0][1][1]), state_of(hooks, unmatched is not None, poison is not None), hooks)
+
+
+def state_of(hooks: dict[str, HookState], unmatched: bool, poison: bool) -> str:
+    """Return the state of an event: what still moves is waiting, whatever else is true of it."""
+    if any(hook.state in ("retrying", "in_flight", "waiting") for hook in hooks.values()):
+        return "waiting"
+    if poison:
+        return "poison"
+    if hooks:
+        return "dead"
+    return "unmatched" if unmatched else "waiting"
+
+
+def unpack(packed: bytes, next_try: int | None) -> HookState:
+    """Return a hook's packed state (`scripts/`: s|attempts|leases without outcome|replayed|status|error) as words."""
+    letter, attempts, _, _, status, error = packed.decode(errors="replace").split("|", 5)
+    state = "waiting" if letter == "w" and attempts == "0" else _STATES[letter]
+    return HookState(state, int(attempts), next_try, int(status) or None, error or None)
+
+
+def read(blob: bytes) -> Event | None:
+    """Return an entry's event, or None when it is not readable."""
+    try:
+        return events.decode(blob)
+    except ValueError:  # msgspec's errors are ValueErrors
+        return None
+
+
+def _checked(replies: list[Reply]) -> list[Reply]:
+    for reply in replies:
+        if isinstance(reply, Exception):
+            raise StreamUnavailable(str(reply)) from reply
+    return replies

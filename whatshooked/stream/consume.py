@@ -1,0 +1,176 @@
+"""The worker's side of the stream: read entries, route them, and take over what a dead process left.
+
+An entry passes through three hands: nobody's (not read), this process's (read, for milliseconds) and `_parked` (routed:
+its hooks are open and each has a due time). Only the middle one depends on a process, so only it needs recovery.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+
+import msgspec
+from redis.exceptions import ResponseError
+
+from whatshooked.errors import StreamUnavailable
+from whatshooked.keys import GROUP, PARKED, Keys
+from whatshooked.stream.link import Link, Reply
+
+#: Entries of one read, and of one ROUTE.
+READ_COUNT = 256
+#: Milliseconds a read waits for news; also the longest a stop waits for it.
+READ_BLOCK_MS = 1000
+#: Seconds a process counts as living after its last heartbeat.
+ALIVE_SECONDS = 10
+#: Claims of an entry by RECOVER after which it is poison: it killed that many workers before it was routed.
+CLAIMS_TO_POISON = 5
+
+
+class Park(IntEnum):
+    """What ROUTE does with an entry that no hook wants; the values are the script's."""
+
+    NO = 0
+    YES = 1
+    POISON = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One stream entry as read: its id and its blob."""
+
+    id: str
+    blob: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Want:
+    """A hook that gets an entry, and whether this process posts to it at once (a lease) or leaves it to CLAIM."""
+
+    hook_id: str
+    leased: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Where one entry goes."""
+
+    id: str
+    park: Park
+    wants: Sequence[Want]
+
+
+@dataclass(frozen=True, slots=True)
+class Routed:
+    """The server's time (ms) of a ROUTE, and the entries it routed; a hook's token is that time plus its lease.
+
+    An entry that another process took over meanwhile is not among them: no POST may be made for it.
+    """
+
+    now: int
+    ids: set[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """What was taken over from one dead process in one call; `finished` when nothing of it is left."""
+
+    entries: list[Entry]
+    poisoned: list[str]
+    finished: bool
+
+
+class Consumer:
+    """One process in the consumer group; `name` is its own and dies with it."""
+
+    def __init__(self, link: Link, blocking: Link, keys: Keys, name: str) -> None:
+        self._link = link
+        self._blocking = blocking
+        self._keys = keys
+        self.name = name
+
+    async def beat(self, hook_ids: Iterable[str]) -> None:
+        """Say that this process lives and which hooks its config has; raises StreamUnavailable."""
+        keys = [self._keys.alive(self.name), self._keys.hooks]
+        await self._link.run(self._link.scripts.beat, keys, ALIVE_SECONDS, *hook_ids)
+
+    async def farewell(self) -> None:
+        """Let others take over at once what this process may still own; raises StreamUnavailable."""
+        await self._link.call("DEL", self._keys.alive(self.name))
+
+    async def ensure_group(self) -> None:
+        """Create the group at the stream's beginning unless it is there; raises StreamUnavailable."""
+        (reply,) = await self._link.batch([("XGROUP", "CREATE", self._keys.events, GROUP, "0", "MKSTREAM")])
+        if isinstance(reply, ResponseError) and not str(reply).startswith("BUSYGROUP"):
+            raise StreamUnavailable(str(reply)) from reply
+
+    async def read(self) -> list[Entry]:
+        """Return new entries, waiting up to a second for them.
+
+        Raises StreamUnavailable, also when the group is gone (`ensure_group` mends that).
+        """
+        command = ("XREADGROUP", "GROUP", GROUP, self.name, "COUNT", READ_COUNT, "BLOCK", READ_BLOCK_MS)
+        (reply,) = await self._blocking.batch(
+            [(*command, "STREAMS", self._keys.events, ">")], patience=READ_BLOCK_MS / 1000
+        )
+        _raise_first([reply])
+        return [Entry(row[0].decode(), row[1][1]) for row in reply[0][1]] if reply else []
+
+    async def read_own(self) -> list[Entry]:
+        """Return what this process has read and not routed, after an answer was lost; raises StreamUnavailable.
+
+        Not by XREADGROUP from 0: that would count as one more claim, and a few outages would make poison. An entry that
+        was deleted meanwhile has an empty blob.
+        """
+        pending = await self._link.call("XPENDING", self._keys.events, GROUP, "-", "+", READ_COUNT, self.name)
+        ids = [row[0].decode() for row in pending]
+        rows = await self._link.batch([("XRANGE", self._keys.events, i, i) for i in ids]) if ids else []
+        _raise_first(rows)
+        return [Entry(i, row[0][1][1] if row else b"") for i, row in zip(ids, rows, strict=True)]
+
+    async def route(self, routes: Sequence[Route], leases: dict[str, int]) -> Routed:
+        """Park entries and open their hooks; `leases` are milliseconds by hook. Raises StreamUnavailable."""
+        hook_ids = list(leases)
+        index = {hook_id: i + 1 for i, hook_id in enumerate(hook_ids)}
+        rows = [
+            (route.id, int(route.park), [(index[want.hook_id], int(want.leased)) for want in route.wants])
+            for route in routes
+        ]
+        keys = [self._keys.events, self._keys.unmatched, self._keys.poison]
+        keys += [self._keys.due(hook_id) for hook_id in hook_ids]
+        keys += [key for route in routes for key in (self._keys.open(route.id), self._keys.taken(route.id))]
+        packed_hooks = msgspec.msgpack.encode([(hook_id, leases[hook_id]) for hook_id in hook_ids])
+        now, *accepted = await self._link.run(
+            self._link.scripts.route, keys, GROUP, self.name, PARKED, packed_hooks, msgspec.msgpack.encode(rows)
+        )
+        return Routed(now, {route.id for route, ok in zip(routes, accepted, strict=True) if ok})
+
+    async def dead_consumers(self) -> list[str]:
+        """Return the consumers whose process shows no sign of life; raises StreamUnavailable."""
+        names = [
+            _field(row, b"name").decode()
+            for row in await self._link.call("XINFO", "CONSUMERS", self._keys.events, GROUP)
+        ]
+        others = [name for name in names if name not in (PARKED, self.name)]
+        alive = await self._link.batch([("EXISTS", self._keys.alive(name)) for name in others]) if others else []
+        _raise_first(alive)
+        return [name for name, lives in zip(others, alive, strict=True) if not lives]
+
+    async def recover(self, dead: str) -> Recovered:
+        """Take over what a dead process had read and not routed, a batch at a time; raises StreamUnavailable."""
+        entries, poisoned, gone = await self._link.run(
+            self._link.scripts.recover,
+            [self._keys.events, self._keys.poison, self._keys.alive(dead)],
+            *(GROUP, dead, self.name, PARKED, CLAIMS_TO_POISON, READ_COUNT),
+        )
+        found = [Entry(row[0].decode(), row[1]) for row in entries]
+        return Recovered(found, [row.decode() for row in poisoned], bool(gone))
+
+
+def _raise_first(replies: Sequence[Reply]) -> None:
+    for reply in replies:
+        if isinstance(reply, Exception):
+            raise StreamUnavailable(str(reply)) from reply
+
+
+def _field(row: list[Reply], name: bytes) -> bytes:
+    value: bytes = row[row.index(name) + 1]
+    return value

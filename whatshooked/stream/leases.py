@@ -1,0 +1,91 @@
+"""Leases: which events are due at a hook, and taking them for this process."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import msgspec
+from redis.exceptions import RedisError
+
+from whatshooked.errors import StreamUnavailable
+from whatshooked.keys import GROUP, Keys
+from whatshooked.stream.link import Link
+
+#: Leases taken one after the other without an outcome after which an event is poison for its hook.
+LEASES_TO_POISON = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The right to make one attempt: until `token` (server's ms), the attempt's number, and the entry."""
+
+    event_id: str
+    hook_id: str
+    token: int
+    attempt: int
+    replay: bool
+    #: Its last two leases had no outcome: it may be what killed their workers.
+    suspect: bool
+    blob: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """How many due events a hook can take now, and how long a lease on them lasts (ms)."""
+
+    hook_id: str
+    most: int
+    lease_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """What CLAIM found at one hook; `more` when it may have left due events behind."""
+
+    leases: list[Lease]
+    poisoned: list[str]
+    vanished: list[str]
+    more: bool
+
+
+async def claim(link: Link, keys: Keys, wishes: Sequence[Wish], *, suspects: int = 1) -> dict[str, Claimed]:
+    """Lease due events for several hooks in two round trips; hooks with nothing due are missing in the answer.
+
+    Raises StreamUnavailable: leases may have been taken by then, they come back when they end.
+    """
+    seconds, micros = await link.call("TIME")
+    now = int(seconds) * 1000 + int(micros) // 1000
+    looks = await link.batch(
+        [("ZRANGEBYSCORE", keys.due(wish.hook_id), "-inf", now, "LIMIT", 0, wish.most) for wish in wishes]
+    )
+    due = [(wish, [row.decode() for row in _rows(look)]) for wish, look in zip(wishes, looks, strict=True) if look]
+    if not due:
+        return {}
+    replies = await link.run_all(
+        [
+            (
+                link.scripts.claim,
+                [keys.events, keys.poison, keys.due(wish.hook_id), *map(keys.open, ids)],
+                (GROUP, wish.hook_id, wish.lease_ms, LEASES_TO_POISON, suspects, msgspec.msgpack.encode(ids)),
+            )
+            for wish, ids in due
+        ]
+    )
+    claimed = {}
+    for (wish, ids), reply in zip(due, replies, strict=True):
+        leased, poisoned, vanished = _rows(reply)
+        claimed[wish.hook_id] = Claimed(
+            [
+                Lease(row[0].decode(), wish.hook_id, int(row[1]), row[2], bool(row[3]), bool(row[4]), row[5])
+                for row in leased
+            ],
+            [row.decode() for row in poisoned],
+            [row.decode() for row in vanished],
+            more=len(ids) == wish.most,
+        )
+    return claimed
+
+
+def _rows(reply: list[bytes] | RedisError) -> list:  # type: ignore[type-arg] # a script's rows are what they are
+    if isinstance(reply, RedisError):
+        raise StreamUnavailable(str(reply)) from reply
+    return reply

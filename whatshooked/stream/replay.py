@@ -1,0 +1,116 @@
+"""Replay, delete and clear: what an operator does to cached events, each in one atomic step per entry."""
+
+from collections.abc import Callable, Iterable, Sequence
+
+import msgspec
+
+from whatshooked.config import Hook
+from whatshooked.errors import StreamUnavailable
+from whatshooked.events import Event
+from whatshooked.hooks.hook import Hooks
+from whatshooked.keys import GROUP, PARKED, Keys
+from whatshooked.stream.cache import Cache, read
+from whatshooked.stream.link import Link
+from whatshooked.stream.registry import entry_keys, hook_keys, known_hooks
+
+#: Entries of one script call.
+BATCH = 250
+
+
+class Operator:
+    """Changes the cache by hand; `hooks` tells the hooks that match at the moment of each call."""
+
+    def __init__(self, link: Link, keys: Keys, hooks: Callable[[], Hooks]) -> None:
+        self._link = link
+        self._keys = keys
+        self._hooks = hooks
+        self._cache = Cache(link, keys)
+
+    async def replay(self, ids: Sequence[str], *, hook_id: str = "", again: bool = False) -> dict[str, int]:
+        """Open entries for the hooks that match now, or for `hook_id` alone.
+
+        Returns by id how many hooks will get it (0: none matches, or each has it or is getting it); an id that is not in
+        the stream is missing. A hook that took the event is left out, unless it is named or `again`. Raises
+        StreamUnavailable.
+        """
+        hooks = self._hooks()
+        known = await known_hooks(self._link, self._keys, hooks.by_id)
+        replayed: dict[str, int] = {}
+        for start in range(0, len(ids), BATCH):
+            batch = ids[start : start + BATCH]
+            blobs = await self._link.batch([("XRANGE", self._keys.events, i, i) for i in batch])
+            rows = []
+            for event_id, blob in zip(batch, blobs, strict=True):
+                if isinstance(blob, Exception):
+                    raise StreamUnavailable(str(blob)) from blob
+                event = read(blob[0][1][1]) if blob else None
+                rows.append((event_id, event, self._targets(hooks, event, hook_id)))
+            counts = await self._replay(known, rows, again=again or bool(hook_id))
+            replayed |= {i: count for i, count in zip(batch, counts, strict=True) if count >= 0}
+        return replayed
+
+    async def replay_all(self, *, hook_id: str = "", again: bool = False) -> int:
+        """Replay every cached event up to the newest of this moment; returns how many go to some hook."""
+        count, after, until = 0, "", await self._newest()
+        while ids := await self._cache.ids(after, until):
+            after = ids[-1]
+            count += sum(1 for hooks in (await self.replay(ids, hook_id=hook_id, again=again)).values() if hooks)
+        return count
+
+    async def delete(self, event_id: str) -> bool:
+        """Remove one event from the cache and the stream, in flight or not; False when there is none."""
+        return bool((await self.discard([event_id], parked_only=False, delete=True))[event_id])
+
+    async def clear(self) -> int:
+        """Delete all that is parked up to the newest event of this moment; what is in flight or due stays."""
+        count, after, until = 0, "", await self._newest()
+        while ids := await self._cache.ids(after, until):
+            after = ids[-1]
+            count += sum((await self.discard(ids, parked_only=True, delete=True)).values())
+        return count
+
+    async def discard(self, ids: Sequence[str], *, parked_only: bool, delete: bool) -> dict[str, int]:
+        """Take entries out of the cache (and the stream, with `delete`); returns 1 by id for those taken out."""
+        known = list(await known_hooks(self._link, self._keys, self._hooks().by_id))
+        answer: dict[str, int] = {}
+        for start in range(0, len(ids), BATCH):
+            batch = ids[start : start + BATCH]
+            keys = self._script_keys(known, batch)
+            args = (msgspec.msgpack.encode(known), msgspec.msgpack.encode(batch), int(parked_only), int(delete))
+            done, strange = await self._link.run(self._link.scripts.discard, keys, GROUP, *args)
+            if strange:  # a hook came into being in between: its keys have to be named
+                raise StreamUnavailable("a hook appeared meanwhile, try again")
+            answer |= dict(zip(batch, done, strict=True))
+        return answer
+
+    async def _replay(
+        self, known: dict[str, bool], rows: Sequence[tuple[str, Event | None, Iterable[Hook]]], *, again: bool
+    ) -> list[int]:
+        index = {hook: i + 1 for i, hook in enumerate(known)}
+        entries = [(i, _park(event), [index[hook.id] for hook in targets]) for i, event, targets in rows]
+        counts: list[int] = await self._link.run(
+            self._link.scripts.replay,
+            self._script_keys(list(known), [i for i, _, _ in rows]),
+            *(GROUP, PARKED, msgspec.msgpack.encode([(h, int(c)) for h, c in known.items()])),
+            *(msgspec.msgpack.encode(entries), int(again)),
+        )
+        return counts
+
+    def _targets(self, hooks: Hooks, event: Event | None, hook_id: str) -> tuple[Hook, ...]:
+        if event is None:
+            return ()
+        if hook_id:
+            return (hooks.by_id[hook_id],)
+        return hooks.match(event)
+
+    def _script_keys(self, known: Sequence[str], ids: Sequence[str]) -> list[str]:
+        fixed = [self._keys.events, self._keys.unmatched, self._keys.poison]
+        return fixed + hook_keys(self._keys, known) + entry_keys(self._keys, ids)
+
+    async def _newest(self) -> str:
+        rows = await self._link.call("XREVRANGE", self._keys.events, "+", "-", "COUNT", 1)
+        return rows[0][0].decode() if rows else "0-1"
+
+
+def _park(event: Event | None) -> int:
+    return 0 if event is not None and event.type.startswith(("hook.", "whatsapp.", "meta.")) else 1

@@ -1,0 +1,43 @@
+#!lua flags=allow-oom
+-- DISCARD: take entries out of the cache: one by hand (DELETE), all that is parked (CLEAR), or what a limit pushes out.
+-- KEYS: events, unmatched, poison, then due and dead of each known hook, then open and taken of each entry.
+-- ARGV: group, known hooks (msgpack [id, ...]), ids (msgpack), parked only (1/0), delete the entry too (1/0).
+-- Answer: per id 1 when discarded, else 0; then the ids with an open hook that is not among the known ones.
+local events, group = KEYS[1], ARGV[1]
+local hooks, ids = cmsgpack.unpack(ARGV[2]), cmsgpack.unpack(ARGV[3])
+local parked_only, delete = ARGV[4] == '1', ARGV[5] == '1'
+local base = 3 + 2 * #hooks
+local known = {}
+for _, hook in ipairs(hooks) do known[hook] = true end
+
+local answer, strange = {}, {}
+for i, id in ipairs(ids) do
+  local open, taken = KEYS[base + 2 * i - 1], KEYS[base + 2 * i]
+  local states = redis.call('HGETALL', open)
+  local waiting, stranger = false, false
+  for j = 1, #states, 2 do
+    local s = string.sub(states[j + 1], 1, 1)
+    if s == 'l' or s == 'w' then waiting = true end
+    if not known[states[j]] then stranger = true end
+  end
+  local parked = #states > 0 or redis.call('ZSCORE', KEYS[2], id) or redis.call('ZSCORE', KEYS[3], id)
+  answer[i] = 0
+  if stranger then
+    strange[#strange + 1] = id
+  elseif not (parked_only and (waiting or not parked)) then
+    for h = 1, #hooks do
+      redis.call('ZREM', KEYS[3 + 2 * h - 1], id)
+      redis.call('ZREM', KEYS[3 + 2 * h], id)
+    end
+    redis.call('DEL', open)
+    redis.call('ZREM', KEYS[2], id)
+    redis.call('ZREM', KEYS[3], id)
+    local acked = redis.call('XACK', events, group, id)
+    if delete then
+      redis.call('DEL', taken)
+      acked = acked + redis.call('XDEL', events, id)
+    end
+    answer[i] = acked > 0 and 1 or 0
+  end
+end
+return { answer, strange }

@@ -1,0 +1,39 @@
+#!lua flags=allow-oom
+-- DONE: hooks took events. Close them, remember who took what, and acknowledge what nobody owes any more.
+-- KEYS: events, unmatched, poison, then due and dead of each hook, then open and taken of each entry.
+-- ARGV: group, hook ids (msgpack), entries (msgpack [[id, [hook index, ...]], ...]).
+-- Answer: [[1 per hook that was still open, else 0 (late)], ...] and the count of acknowledged entries.
+local events, group = KEYS[1], ARGV[1]
+local hooks, entries = cmsgpack.unpack(ARGV[2]), cmsgpack.unpack(ARGV[3])
+local base = 3 + 2 * #hooks
+local closed, acks, gone = {}, {}, {}
+for i, entry in ipairs(entries) do
+  local id, open, taken = entry[1], KEYS[base + 2 * i - 1], KEYS[base + 2 * i]
+  closed[i] = {}
+  local any = false
+  for j, h in ipairs(entry[2]) do
+    closed[i][j] = redis.call('HDEL', open, hooks[h])
+    if closed[i][j] == 1 then
+      any = true
+      local ids = gone[h] or {}
+      gone[h] = ids
+      ids[#ids + 1] = id
+      redis.call('SADD', taken, hooks[h])
+    elseif #redis.call('XRANGE', events, id, id) == 1 then
+      redis.call('SADD', taken, hooks[h]) -- late, yet it took the event: a replay must know
+    end
+  end
+  -- Late answers close nothing, so they acknowledge nothing: the entry may wait for a replay by now.
+  if any and redis.call('EXISTS', open) == 0 then acks[#acks + 1] = id end
+end
+for h, ids in pairs(gone) do
+  redis.call('ZREM', KEYS[3 + 2 * h - 1], unpack(ids))
+  redis.call('ZREM', KEYS[3 + 2 * h], unpack(ids))
+end
+local acked = 0
+if #acks > 0 then
+  acked = redis.call('XACK', events, group, unpack(acks))
+  redis.call('ZREM', KEYS[2], unpack(acks))
+  redis.call('ZREM', KEYS[3], unpack(acks))
+end
+return { closed, acked }

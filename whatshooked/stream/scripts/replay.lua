@@ -1,0 +1,85 @@
+#!lua flags=allow-oom
+-- REPLAY: open entries again for the hooks that match now and have not taken them; what is in flight is left alone.
+-- KEYS: events, unmatched, poison, then due and dead of each known hook, then open and taken of each entry.
+-- ARGV: group, parked consumer, known hooks (msgpack [[id, configured], ...]), entries (msgpack [[id, park, [hook index, ...]], ...]), again.
+--   known hooks: all whose keys may name an entry, those no longer configured too; again = 1: also to hooks that took it.
+-- Answer: per entry the count of hooks that will (now) get it, or -1 when the entry does not exist.
+local events, group = KEYS[1], ARGV[1]
+local hooks, entries, again = cmsgpack.unpack(ARGV[3]), cmsgpack.unpack(ARGV[4]), ARGV[5] == '1'
+local time = redis.call('TIME')
+local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+local base = 3 + 2 * #hooks
+
+local function later(a, b)
+  local am, as = string.match(a, '^(%d+)-(%d+)$')
+  local bm, bs = string.match(b, '^(%d+)-(%d+)$')
+  am, as, bm, bs = tonumber(am), tonumber(as), tonumber(bm), tonumber(bs)
+  return am > bm or (am == bm and as > bs)
+end
+
+local delivered = '0-0'
+for _, info in ipairs(redis.call('XINFO', 'GROUPS', events)) do
+  if info[2] == group then
+    for k = 1, #info, 2 do
+      if info[k] == 'last-delivered-id' then delivered = info[k + 1] end
+    end
+  end
+end
+
+local answer = {}
+for i, entry in ipairs(entries) do
+  local id, park, wanted = entry[1], entry[2], entry[3]
+  local open, taken = KEYS[base + 2 * i - 1], KEYS[base + 2 * i]
+  answer[i] = -1
+  if #redis.call('XRANGE', events, id, id) == 1 then
+    answer[i] = 0
+    -- Not read by any worker yet: it is about to be routed to the same hooks.
+    if not later(id, delivered) then
+      local pending = redis.call('XPENDING', events, group, id, id, 1)
+      local routed = #pending == 0 or pending[1][2] == ARGV[2]
+      if routed then
+        for h, hook in ipairs(hooks) do
+          local score = hook[2] == 0 and redis.call('ZSCORE', KEYS[3 + 2 * h - 1], id)
+          local packed = hook[2] == 0 and redis.call('HGET', open, hook[1])
+          if packed and not (string.sub(packed, 1, 1) == 'l' and score and tonumber(score) > now) then
+            redis.call('HDEL', open, hook[1])
+            redis.call('ZREM', KEYS[3 + 2 * h - 1], id)
+            redis.call('ZREM', KEYS[3 + 2 * h], id)
+          end
+        end
+        for _, h in ipairs(wanted) do
+          local hook, due = hooks[h][1], KEYS[3 + 2 * h - 1]
+          local packed = redis.call('HGET', open, hook)
+          local score = redis.call('ZSCORE', due, id)
+          local in_flight = packed and string.sub(packed, 1, 1) == 'l' and score and tonumber(score) > now
+          if not in_flight and (again or packed or redis.call('SISMEMBER', taken, hook) == 0) then
+            local rest = packed and string.match(packed, '^.|%d+|%d+|%d|(.*)$') or '0|'
+            redis.call('HSET', open, hook, 'w|0|0|1|' .. rest)
+            redis.call('ZADD', due, now, id)
+            redis.call('ZREM', KEYS[3 + 2 * h], id)
+            answer[i] = answer[i] + 1
+          end
+        end
+        if redis.call('EXISTS', open) == 1 then
+          if #pending == 0 then redis.call('XCLAIM', events, group, ARGV[2], 0, id, 'FORCE', 'JUSTID') end
+          if answer[i] > 0 then
+            redis.call('ZREM', KEYS[2], id)
+            local poisoned = false
+            for _, state in ipairs(redis.call('HVALS', open)) do
+              if string.sub(state, 1, 1) == 'p' then poisoned = true end
+            end
+            if not poisoned then redis.call('ZREM', KEYS[3], id) end
+          end
+        elseif #pending > 0 then
+          -- Its last open hooks were of a config that is gone: finished if some hook took it, unmatched if none ever did.
+          if park == 0 or redis.call('EXISTS', taken) == 1 then
+            redis.call('XACK', events, group, id)
+          elseif not redis.call('ZSCORE', KEYS[3], id) then
+            redis.call('ZADD', KEYS[2], 'NX', now, id)
+          end
+        end
+      end
+    end
+  end
+end
+return answer

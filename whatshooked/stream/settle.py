@@ -1,0 +1,138 @@
+"""What attempts came to, written down in batches: DONE for those that were accepted, RETRY for the others."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import msgspec
+from redis.exceptions import RedisError
+
+from whatshooked.errors import StreamUnavailable
+from whatshooked.keys import GROUP, Keys
+from whatshooked.stream.coalesce import Coalescer
+from whatshooked.stream.link import Link, Script
+
+#: Outcomes of one flush: bounds the keys of a script call and the time Redis is blocked.
+OUTCOMES_PER_FLUSH = 512
+#: Characters of an error that are kept with an event.
+ERROR_CHARS = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A hook accepted the event."""
+
+    event_id: str
+    hook_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class NotTaken:
+    """A hook did not; only who still holds the lease `token` may record it.
+
+    `kind`: again = due after `delay_ms`; dead = given up, kept in the cache; drop = given up, not kept; free = no POST
+    was made, due at once and not counted as an attempt.
+    """
+
+    event_id: str
+    hook_id: str
+    token: int
+    kind: Literal["again", "dead", "drop", "free"]
+    delay_ms: int = 0
+    status: int = 0
+    error: str = ""
+
+
+Outcome = Taken | NotTaken
+
+_KINDS = {"again": "w", "dead": "d", "drop": "g", "free": "f"}
+
+
+class Settler:
+    """Records outcomes; each caller learns whether its own was recorded (False: late, or the lease was lost)."""
+
+    def __init__(self, link: Link, keys: Keys, *, pause: float = 0.2) -> None:
+        self._link = link
+        self._keys = keys
+        self._pause = pause
+        self._stopping = False
+        self._queue: Coalescer[Outcome, bool] = Coalescer(self._flush, most=OUTCOMES_PER_FLUSH)
+
+    def record(self, outcome: Outcome) -> "asyncio.Future[bool]":
+        """Return a future of whether the outcome was recorded; it keeps trying while Redis is away."""
+        return self._queue.put(outcome)
+
+    async def drain(self, *, patience: float) -> None:
+        """Return when all is recorded, or after `patience` seconds: leases end by themselves then."""
+        self._stopping = True
+        try:
+            async with asyncio.timeout(patience):
+                await self._queue.drain()
+        except TimeoutError:
+            return
+
+    async def _flush(self, outcomes: Sequence[Outcome]) -> list[bool]:
+        taken = [outcome for outcome in outcomes if isinstance(outcome, Taken)]
+        not_taken = [outcome for outcome in outcomes if isinstance(outcome, NotTaken)]
+        calls = []
+        if taken:
+            calls.append(self._done(taken))
+        if not_taken:
+            calls.append(self._retry(not_taken))
+        replies = await self._insist(calls)
+        recorded: dict[tuple[str, str], bool] = {}
+        if taken:
+            for (event_id, hook_ids), flags in zip(_by_event(taken).items(), replies[0][0], strict=True):
+                recorded |= {(event_id, hook): bool(flag) for hook, flag in zip(hook_ids, flags, strict=True)}
+        if not_taken:
+            flags = replies[-1][: len(not_taken)]
+            recorded |= {(o.event_id, o.hook_id): bool(f) for o, f in zip(not_taken, flags, strict=True)}
+        return [recorded[outcome.event_id, outcome.hook_id] for outcome in outcomes]
+
+    async def _insist(self, calls: list[tuple[Script, list[str], tuple[str | bytes, ...]]]) -> list[list]:  # type: ignore[type-arg] # rows as the scripts say
+        """Both scripts may be sent twice: the second time they find nothing open, or another token."""
+        while True:
+            try:
+                replies = await self._link.run_all(calls)
+                for reply in replies:
+                    if isinstance(reply, RedisError):
+                        raise StreamUnavailable(str(reply)) from reply
+            except StreamUnavailable:
+                if self._stopping:
+                    raise
+                await asyncio.sleep(self._pause)
+            else:
+                return replies
+
+    def _done(self, taken: Sequence[Taken]) -> tuple[Script, list[str], tuple[str | bytes, ...]]:
+        by_event = _by_event(taken)
+        hooks = list(dict.fromkeys(outcome.hook_id for outcome in taken))
+        index = {hook: i + 1 for i, hook in enumerate(hooks)}
+        keys = [self._keys.events, self._keys.unmatched, self._keys.poison, *self._hook_keys(hooks)]
+        for event_id in by_event:
+            keys += (self._keys.open(event_id), self._keys.taken(event_id))
+        rows = [(event_id, [index[hook] for hook in hook_ids]) for event_id, hook_ids in by_event.items()]
+        return self._link.scripts.done, keys, (GROUP, msgspec.msgpack.encode(hooks), msgspec.msgpack.encode(rows))
+
+    def _retry(self, outcomes: Sequence[NotTaken]) -> tuple[Script, list[str], tuple[str | bytes, ...]]:
+        hooks = list(dict.fromkeys(outcome.hook_id for outcome in outcomes))
+        index = {hook: i + 1 for i, hook in enumerate(hooks)}
+        keys = [self._keys.events, *self._hook_keys(hooks), *(self._keys.open(o.event_id) for o in outcomes)]
+        rows = [
+            (o.event_id, index[o.hook_id], o.token, _KINDS[o.kind], o.delay_ms, o.status, o.error[:ERROR_CHARS])
+            for o in outcomes
+        ]
+        return self._link.scripts.retry, keys, (GROUP, msgspec.msgpack.encode(hooks), msgspec.msgpack.encode(rows))
+
+    def _hook_keys(self, hooks: Sequence[str]) -> list[str]:
+        return [key for hook in hooks for key in (self._keys.due(hook), self._keys.dead(hook))]
+
+
+def _by_event(taken: Sequence[Taken]) -> dict[str, list[str]]:
+    events: dict[str, list[str]] = {}
+    for outcome in taken:
+        hooks = events.setdefault(outcome.event_id, [])
+        if outcome.hook_id not in hooks:
+            hooks.append(outcome.hook_id)
+    return events

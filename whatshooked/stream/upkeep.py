@@ -1,0 +1,161 @@
+"""What keeps the stream in bounds: the cache's limits, history, and hooks that were removed from the config.
+
+Each pass does a bounded piece of work and decides nothing alone: whether an entry is parked, finished or in flight is looked
+at again in the script that removes it.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import msgspec
+
+from whatshooked.errors import StreamUnavailable
+from whatshooked.keys import GROUP, Keys
+from whatshooked.stream.cache import read
+from whatshooked.stream.link import Link, Reply
+from whatshooked.stream.registry import REMOVED_AFTER_MS, known_hooks
+from whatshooked.stream.replay import Operator
+
+#: Entries that one pass of the janitor walks at most.
+WALK = 100_000
+_STEP = 500
+#: Bytes that Redis needs for an entry's `taken` set, beside the entry.
+_TAKEN_BYTES = 160
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds of what is parked, and of history."""
+
+    max_events: int
+    max_age_ms: int
+    history_ms: int
+    history_bytes: int
+
+
+class Upkeep:
+    """One installation's upkeep; any worker may run a pass at any time."""
+
+    def __init__(self, link: Link, keys: Keys, operator: Operator) -> None:
+        self._link = link
+        self._keys = keys
+        self._operator = operator
+        self._cursor = "-"
+
+    async def enforce(self, limits: Limits, hooks: Iterable[str]) -> tuple[int, int]:
+        """Push out what is parked too long or too much; returns counts (too old, too many). Raises StreamUnavailable."""
+        known = await known_hooks(self._link, self._keys, hooks)
+        parked = await self._parked(list(known))
+        now = await self._now()
+        old = [i for i, since in parked.items() if since < now - limits.max_age_ms]
+        aged = sum((await self._push_out(old)).values())
+        rest = await self._counted([i for i in parked if i not in set(old)])
+        surplus = len(rest) - limits.max_events
+        crowded = 0
+        for start in range(0, len(rest), _STEP):
+            if crowded >= surplus:
+                break
+            batch = rest[start : start + min(_STEP, surplus - crowded)]
+            crowded += sum((await self._push_out(batch)).values())
+        return aged, crowded
+
+    async def forget(self, limits: Limits) -> int:
+        """Delete finished entries beyond history's bounds, oldest first; returns how many. Raises StreamUnavailable."""
+        by_age, surplus = await self._surplus(limits)
+        count = walked = 0
+        while walked < WALK:
+            rows = await self._ids(self._cursor)
+            aged = sum(1 for i in rows if int(i.partition("-")[0]) < by_age)
+            old = rows[: max(aged, min(surplus - count, len(rows)))]
+            if old:
+                keys = [self._keys.events, *map(self._keys.taken, old)]
+                count += await self._link.run(self._link.scripts.forget, keys, GROUP, msgspec.msgpack.encode(old))
+            walked += len(rows)
+            if len(old) < len(rows) or not rows:
+                self._cursor = "-"  # what was pending on the way may be finished the next time
+                break
+            self._cursor = f"({old[-1]}"
+        return count
+
+    async def drop_removed(self, configured: Iterable[str]) -> dict[str, int]:
+        """Give up what removed hooks owed; returns closed events by hook. Raises StreamUnavailable."""
+        known = await known_hooks(self._link, self._keys, configured)
+        closed = {}
+        for hook in [hook for hook, shown in known.items() if not shown]:
+            count, left = await self._drop(hook)
+            if count:
+                closed[hook] = count
+            if not left:
+                await self._link.call("ZREM", self._keys.hooks, hook)
+        return closed
+
+    async def _drop(self, hook: str) -> tuple[int, int]:
+        """Return events closed and left (in flight) after a bounded piece of work."""
+        due, dead = self._keys.due(hook), self._keys.dead(hook)
+        closed = 0
+        for key in (due, dead):
+            ids = [row.decode() for row in await self._link.call("ZRANGE", key, 0, _STEP - 1)]
+            keys = [self._keys.events, self._keys.poison, due, dead, self._keys.hooks, *map(self._keys.open, ids)]
+            done, _ = await self._link.run(
+                self._link.scripts.drop, keys, GROUP, hook, msgspec.msgpack.encode(ids), REMOVED_AFTER_MS
+            )
+            closed += done
+        left = await self._link.batch([("ZCARD", due), ("ZCARD", dead)])
+        return closed, sum(left)
+
+    async def _parked(self, hooks: list[str]) -> dict[str, float]:
+        """Return parked ids → since when (ms), oldest first; some may wait for another hook, the script leaves them."""
+        names = [self._keys.unmatched, self._keys.poison, *(self._keys.dead(hook) for hook in hooks)]
+        found: dict[str, float] = {}
+        for reply in await self._link.batch([("ZRANGE", name, 0, -1, "WITHSCORES") for name in names]):
+            if isinstance(reply, Exception):
+                raise StreamUnavailable(str(reply)) from reply
+            for i in range(0, len(reply), 2):
+                event_id, since = reply[i].decode(), float(reply[i + 1])
+                found[event_id] = max(since, found.get(event_id, 0.0))
+        return dict(sorted(found.items(), key=lambda item: item[1]))
+
+    async def _counted(self, ids: list[str]) -> list[str]:
+        """Leave out what `max_events` does not count: events that still wait for a hook, and `hook.*` events."""
+        counted: list[str] = []
+        for start in range(0, len(ids), _STEP):
+            batch = ids[start : start + _STEP]
+            opens = await self._link.batch([("HVALS", self._keys.open(i)) for i in batch])
+            entries = await self._link.batch([("XRANGE", self._keys.events, i, i) for i in batch])
+            counted += [i for i, states, entry in zip(batch, opens, entries, strict=True) if _counts(states, entry)]
+        return counted
+
+    async def _push_out(self, ids: list[str]) -> dict[str, int]:
+        return await self._operator.discard(ids, parked_only=True, delete=False) if ids else {}
+
+    async def _ids(self, start: str) -> list[str]:
+        return [
+            row[0].decode() for row in await self._link.call("XRANGE", self._keys.events, start, "+", "COUNT", _STEP)
+        ]
+
+    async def _surplus(self, limits: Limits) -> tuple[int, int]:
+        """Return the ms before which history is over, and how many finished entries are over its bytes."""
+        by_age = await self._now() - limits.history_ms
+        replies = await self._link.batch(
+            [
+                ("XLEN", self._keys.events),
+                ("XPENDING", self._keys.events, GROUP),
+                ("MEMORY", "USAGE", self._keys.events),
+            ]
+        )
+        if any(isinstance(reply, Exception) for reply in replies) or not replies[0] or not replies[2]:
+            return by_age, 0
+        length, pending, size = replies
+        each = size / length + _TAKEN_BYTES
+        return by_age, max(length - pending[0] - int(limits.history_bytes / each), 0)
+
+    async def _now(self) -> int:
+        seconds, micros = await self._link.call("TIME")
+        return int(seconds) * 1000 + int(micros) // 1000
+
+
+def _counts(states: Reply, entry: Reply) -> bool:
+    if isinstance(states, Exception) or isinstance(entry, Exception) or any(s[:1] in b"wl" for s in states):
+        return False
+    event = read(entry[0][1][1]) if entry else None
+    return event is None or not event.type.startswith("hook.")

@@ -1,0 +1,60 @@
+"""Cached events as the API and the command show them (contract, section 2)."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from whatshooked.meta import flatten
+from whatshooked.stream.cache import Cached, HookState
+
+
+class HookView(msgspec.Struct):
+    """What one hook owes a cached event."""
+
+    state: str
+    attempts: int
+    next_try: str | None
+    last_status: int | None
+    last_error: str | None
+
+
+class EventView(msgspec.Struct):
+    """A cached event as listed."""
+
+    id: str
+    event: str
+    account_id: str
+    received_at: str
+    state: str
+    hooks: dict[str, HookView]
+    payload: Any
+
+
+def view(cached: Cached) -> EventView:
+    """Return a cached event as it is listed."""
+    event = cached.event
+    shown: Any = msgspec.Raw(flatten.payload(event, cached.id)) if event else None
+    return EventView(
+        cached.id,
+        event.type if event else "unreadable",
+        event.account_id if event else "",
+        received_at(cached.id),
+        cached.state,
+        {hook: _hook_view(state) for hook, state in cached.hooks.items()},
+        shown,
+    )
+
+
+def received_at(event_id: str) -> str:
+    """Return when an event came in, from its id."""
+    return _time(int(event_id.partition("-")[0]))
+
+
+def _time(ms: int) -> str:
+    return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _hook_view(state: HookState) -> HookView:
+    following = _time(state.next_try) if state.next_try else None
+    return HookView(state.state, state.attempts, following, state.last_status, state.last_error)

@@ -1,0 +1,165 @@
+"""The intake: Meta's verification and its webhooks, one path per account.
+
+A bare ASGI function inside Litestar: the framework finds the path, and nothing of it stands between a body and the stream.
+The 200 is sent only when Redis holds every event of the body.
+"""
+
+import asyncio
+import hmac
+import time
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs
+
+from litestar import asgi
+from litestar.handlers import ASGIRouteHandler
+
+from whatshooked import events, logs, metrics
+from whatshooked.config import Account
+from whatshooked.errors import NotAWebhook, StreamUnavailable
+from whatshooked.meta import decode, payload
+from whatshooked.meta.signature import Verdict
+from whatshooked.stream.intake import Addition
+from whatshooked.web.gateway import Gateway
+
+if TYPE_CHECKING:
+    from litestar.types import Receive, Scope, Send
+
+log = logs.get("intake")
+
+_PATH = "/webhooks/whatsapp"
+#: Bytes of a body at most: Meta sends up to 3 MB.
+BODY_LIMIT = 4 * 1024 * 1024
+#: Bodies above this are taken apart beside the event loop: others shall not wait for them.
+LARGE = 256 * 1024
+#: Items of a body that are decoded in one go before others get their turn.
+_TURN = 500
+
+
+class Webhook:
+    """Answers one account's verification and takes its events in."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+
+    async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
+        status, body = await self._answer(scope, receive)
+        headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", b"%d" % len(body))]
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": body, "more_body": False})
+
+    async def _answer(self, scope: Any, receive: "Receive") -> tuple[int, bytes]:
+        account = self._gateway.accounts.by_id.get(scope["path"].removeprefix(_PATH).strip("/"))
+        if account is None:
+            return _rejected("unknown_account", 404, b"no account of this name is configured")
+        if scope["method"] == "GET":
+            return self._verify(account, scope["query_string"])
+        if scope["method"] != "POST":
+            return _rejected("method", 405, b"GET to verify, POST to deliver")
+        headers = dict(scope["headers"])
+        body = await _read(headers, receive)
+        if body is None:
+            return _rejected("too_large", 413, b"more than 4 MB")
+        signer = self._gateway.signers.get(account.id)
+        if signer is not None:
+            verdict = signer.check(body, headers.get(b"x-hub-signature-256", b"").decode("latin-1"))
+            if verdict is Verdict.MISSING:
+                return _rejected("no_signature", 401, b"X-Hub-Signature-256 is missing")
+            if verdict is Verdict.WRONG:
+                return _rejected("bad_signature", 403, b"X-Hub-Signature-256 does not match: check app_secret")
+        return await self._take(account, body)
+
+    def _verify(self, account: Account, query: bytes) -> tuple[int, bytes]:
+        found = parse_qs(query.decode("latin-1"), keep_blank_values=True)
+        mode, token, challenge = (found.get(f"hub.{name}", [""])[0] for name in ("mode", "verify_token", "challenge"))
+        expected = account.business_api.verify_token if account.business_api else ""
+        if mode == "subscribe" and expected and hmac.compare_digest(token.encode(), expected.encode()):
+            log.info("Webhook verified", account_id=account.id)
+            return 200, challenge.encode()
+        log.warn("Webhook verification refused: the verify token differs", account_id=account.id)
+        return _rejected("verify_token", 403, b"verify_token does not match")
+
+    async def _take(self, account: Account, body: bytes) -> tuple[int, bytes]:
+        start = time.perf_counter()
+        try:
+            items = payload.walk(body) if len(body) <= LARGE else await asyncio.to_thread(payload.walk, body)
+        except NotAWebhook as error:
+            return _rejected("not_json", 400, str(error).encode())
+        additions, types = await self._additions(account, items)
+        try:
+            added = await self._gateway.intake.add(additions) if additions else []
+        except StreamUnavailable as error:
+            metrics.REDIS_ERRORS.labels("intake").inc()
+            log.error("Webhook not taken, Meta will resend it", account_id=account.id, error=str(error))
+            return _rejected("unavailable", 503, b"not stored, send again")
+        for (event_type, new), count in Counter(zip(types, [one.new for one in added], strict=True)).items():
+            _count(event_type, count, new=new)
+        metrics.WEBHOOK_SECONDS.observe(time.perf_counter() - start)
+        if log.debugs:
+            for event_type, one in zip(types, added, strict=True):
+                log.debug(
+                    "Publishing event", account_id=account.id, event_type=event_type, event_id=one.id, new=one.new
+                )
+        return 200, b"OK"
+
+    async def _additions(self, path: Account, items: list[payload.Item]) -> tuple[list[Addition], list[str]]:
+        additions, types = [], []
+        for i, item in enumerate(items, 1):
+            owner = self._gateway.accounts.owner(
+                path, number_id=item.phone_number_id, waba_id=item.waba_id, meta=item.kind == "meta"
+            )
+            if owner.foreign and path.business_api is not None and not path.business_api.accept_foreign_numbers:
+                metrics.FOREIGN_DROPPED.labels(path.id).inc()
+                log.warn("Event of a foreign number dropped", account_id=path.id, phone_number_id=item.phone_number_id)
+                continue
+            found = decode.event(item, owner.account_id, owner.foreign)
+            additions.append(Addition(events.encode(found.event), found.identity, found.day))
+            types.append(found.event.type)
+            if i % _TURN == 0:
+                await asyncio.sleep(0)
+        return additions, types
+
+
+def handler(gateway: Gateway) -> ASGIRouteHandler:
+    """Return the route of every account's webhook."""
+    webhook = Webhook(gateway)
+
+    @asgi(_PATH, is_mount=True, copy_scope=False)
+    async def receive_webhook(scope: "Scope", receive: "Receive", send: "Send") -> None:
+        await webhook(scope, receive, send)
+
+    return receive_webhook
+
+
+async def _read(headers: dict[bytes, bytes], receive: "Receive") -> bytes | None:
+    """Return the body, or None when it is too large; what Meta did not finish sending ends the request by itself."""
+    declared = headers.get(b"content-length", b"0")
+    if declared.isdigit() and int(declared) > BODY_LIMIT:
+        return None
+    message: Any = await receive()
+    chunk: bytes = message.get("body", b"")
+    if not message.get("more_body"):
+        return chunk if len(chunk) <= BODY_LIMIT else None
+    chunks, size = [chunk], len(chunk)
+    while message.get("more_body"):
+        message = await receive()
+        chunk = message.get("body", b"")
+        size += len(chunk)
+        if size > BODY_LIMIT:
+            return None
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+def _rejected(cause: str, status: int, text: bytes) -> tuple[int, bytes]:
+    metrics.REJECTED.labels(cause).inc()
+    return status, text
+
+
+#: Types whose counters are kept at hand; others come from outside and share one label.
+_KNOWN = frozenset(events.EVENT_TYPES)
+
+
+def _count(event_type: str, count: int, *, new: bool) -> None:
+    label = event_type if event_type in _KNOWN else event_type.partition(".")[0] + ".other"
+    (metrics.EVENTS if new else metrics.DUPLICATES).labels(label).inc(count)

@@ -1,0 +1,183 @@
+"""One attempt: the POST, what came of it, and writing that down.
+
+Between reading and settling nothing is shared but slots and leases, so an attempt is a task of its own; whatever happens to
+it, its lease ends by itself and another process makes the next one.
+"""
+
+import asyncio
+import hashlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import msgspec
+
+from whatshooked import events, logs, metrics
+from whatshooked.config import Hook
+from whatshooked.errors import StreamUnavailable
+from whatshooked.events import Event
+from whatshooked.hooks import retry
+from whatshooked.hooks.delivery import Delivered, Refused, Sender, shown
+from whatshooked.hooks.hook import Hooks
+from whatshooked.meta import flatten
+from whatshooked.stream.intake import Added, Addition, Intake
+from whatshooked.stream.settle import NotTaken, Settler, Taken
+from workers.slots import Slots
+
+log = logs.get("hooks")
+
+#: Seconds a lease lasts beyond the hook's own timeout: for the way to the POST and back to the settling.
+LEASE_MARGIN = 10.0
+
+
+def lease_ms(hook: Hook) -> int:
+    """Return how long a lease on an event of this hook lasts."""
+    return round((hook.timeout + LEASE_MARGIN) * 1000)
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """The right and the duty to make one attempt; `deadline` is this process's own clock (time.monotonic)."""
+
+    event_id: str
+    event: Event
+    hook: Hook
+    token: int
+    number: int
+    replay: bool
+    deadline: float
+    body: bytes
+
+
+class Attempts:
+    """Makes attempts in tasks of their own."""
+
+    def __init__(
+        self, sender: Sender, settler: Settler, intake: Intake, slots: Slots, hooks: Callable[[], Hooks]
+    ) -> None:
+        self._sender = sender
+        self._settler = settler
+        self._intake = intake
+        self._slots = slots
+        self._hooks = hooks
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._failing: set[str] = set()
+        self.keeps_dead = True
+
+    def start(self, attempt: Attempt, then: Callable[[], None] | None = None) -> None:
+        """Begin an attempt whose slot is taken; `then` runs when it is over."""
+        task = asyncio.create_task(self._run(attempt))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        if then is not None:
+            task.add_done_callback(lambda _: then())
+
+    async def drain(self, patience: float) -> None:
+        """Wait for the attempts in flight; those that outlast `patience` seconds come back when their lease ends."""
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=patience)
+        for task in list(self._tasks):
+            task.cancel()
+
+    async def _run(self, attempt: Attempt) -> None:
+        hook = attempt.hook
+        try:
+            outcome = await self._make(attempt)
+        finally:
+            self._slots.free(hook)
+        try:
+            await self._settler.record(outcome)
+        except StreamUnavailable as error:  # only while stopping: the lease ends by itself
+            metrics.REDIS_ERRORS.labels("settle").inc()
+            log.warn("Outcome could not be recorded", hook_id=hook.id, event_id=attempt.event_id, error=str(error))
+
+    async def _make(self, attempt: Attempt) -> Taken | NotTaken:
+        hook, event = attempt.hook, attempt.event
+        if time.monotonic() + hook.timeout > attempt.deadline:
+            # Another process may hold the event before this POST is over.
+            metrics.LEASES_LATE.labels(hook.id).inc()
+            return NotTaken(attempt.event_id, hook.id, attempt.token, "free")
+        if log.debugs:
+            log.debug("Sending to hook", hook_id=hook.id, url=shown(hook.url), event_id=attempt.event_id)
+        self._tell("triggered", attempt)
+        result = await self._sender.post(
+            hook, event.type, event.account_id, attempt.event_id, attempt.body, replay=attempt.replay
+        )
+        metrics.ATTEMPT_SECONDS.labels(hook.id).observe(result.seconds)
+        match result:
+            case Delivered():
+                return self._accepted(attempt, result)
+            case Refused():
+                return self._refused(attempt, result)
+
+    def _accepted(self, attempt: Attempt, result: Delivered) -> Taken:
+        hook = attempt.hook
+        metrics.ATTEMPTS.labels(hook.id, "accepted").inc()
+        age = time.time() - int(attempt.event_id.partition("-")[0]) / 1000
+        metrics.DELIVERY_SECONDS.labels(hook.id).observe(max(age, 0.0))
+        if hook.id in self._failing:
+            self._failing.discard(hook.id)
+            log.info("Hook accepts events again", hook_id=hook.id)
+        self._tell("success", attempt, result)
+        return Taken(attempt.event_id, hook.id)
+
+    def _refused(self, attempt: Attempt, result: Refused) -> NotTaken:
+        hook, event_type = attempt.hook, attempt.event.type
+        metrics.ATTEMPTS.labels(hook.id, "refused" if result.status else "failed").inc()
+        if hook.id not in self._failing:
+            self._failing.add(hook.id)
+            log.warn("Hook does not accept events", hook_id=hook.id, url=shown(hook.url), error=result.error)
+        self._tell("failed", attempt, result)
+        delay = retry.delay_ms(attempt.number, event_type)
+        kind: Literal["again", "dead", "drop"] = "again"
+        if delay is None:
+            kind = "dead" if self.keeps_dead and retry.is_kept_when_dead(event_type) else "drop"
+            metrics.DEAD.labels(hook.id).inc()
+            log.error(
+                "Event given up after the last retry",
+                hook_id=hook.id,
+                event_id=attempt.event_id,
+                event_type=event_type,
+                attempts=attempt.number,
+                error=result.error,
+                kept=kind == "dead",
+            )
+        elif log.debugs:
+            log.debug("Hook will be tried again", hook_id=hook.id, event_id=attempt.event_id, delay_ms=delay)
+        return NotTaken(
+            attempt.event_id, hook.id, attempt.token, kind, delay or 0, status=result.status, error=result.error
+        )
+
+    def _tell(self, what: str, attempt: Attempt, result: Delivered | Refused | None = None) -> None:
+        """Publish `hook.<what>` when some other hook asks for it; a lost one is counted and nothing else."""
+        event_type, hook = f"hook.{what}", attempt.hook
+        if attempt.event.type.startswith("hook.") or not self._hooks().anyone_wants(
+            event_type, attempt.event.account_id, but=hook.id
+        ):
+            return
+        data = {
+            "hook_id": hook.id,
+            "event_id": attempt.event_id,
+            "event_type": attempt.event.type,
+            "attempt": attempt.number,
+            "status": result.status if result else None,
+            "duration_ms": round(result.seconds * 1000, 1) if result else None,
+            "error": result.error if isinstance(result, Refused) else None,
+        }
+        blob = events.encode(
+            Event(events.ENTRY_VERSION, event_type, attempt.event.account_id, msgspec.json.encode(data))
+        )
+        name = f"{event_type}\0{attempt.event_id}\0{hook.id}\0{attempt.token}"
+        identity = hashlib.blake2b(name.encode(), digest_size=16).digest()
+        self._intake.submit(Addition(blob, identity, int(time.time()) // 86_400)).add_done_callback(_count_untold)
+
+
+def body(event: Event, event_id: str) -> bytes:
+    """Return what hooks receive of an event: made once, and the same for each of them."""
+    return flatten.payload(event, event_id)
+
+
+def _count_untold(future: "asyncio.Future[Added]") -> None:
+    if not future.cancelled() and future.exception() is not None:
+        metrics.UNTOLD.labels("redis").inc()

@@ -1,0 +1,127 @@
+"""The reading loop: entries are routed as soon as they are read, never held for want of a slot."""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from whatshooked import events, logs, metrics
+from whatshooked.config import Hook
+from whatshooked.errors import StreamUnavailable
+from whatshooked.events import Event
+from whatshooked.hooks.hook import Hooks
+from whatshooked.stream.consume import Consumer, Entry, Park, Route, Want
+from workers.attempt import Attempt, Attempts, body, lease_ms
+from workers.slots import Slots
+
+log = logs.get("hooks")
+
+#: Events that are not cached when nobody asked for them (contract, section 3).
+_VOLATILE = ("hook.", "whatsapp.", "meta.")
+_PAUSE_SECONDS = (0.1, 2.0)
+
+
+class Reader:
+    """Reads and routes until told to stop."""
+
+    def __init__(self, consumer: Consumer, attempts: Attempts, slots: Slots, hooks: Callable[[], Hooks]) -> None:
+        self._consumer = consumer
+        self._attempts = attempts
+        self._slots = slots
+        self._hooks = hooks
+        self._routing = asyncio.Lock()
+        self.stopping = False
+        self.keeps_unmatched = True
+        #: Entries may lie in our name that we never saw: an answer was lost on its way.
+        self.look_back = True
+
+    async def run(self) -> None:
+        """Read and route; every trouble with Redis is waited out."""
+        pause = _PAUSE_SECONDS[0]
+        while not self.stopping:
+            try:
+                await self._step()
+                pause = _PAUSE_SECONDS[0]
+            except StreamUnavailable as error:
+                metrics.REDIS_ERRORS.labels("consumer").inc()
+                log.warn("Reading from the stream failed, trying again", error=str(error))
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, _PAUSE_SECONDS[1])
+                self.look_back = True
+                await self._repair()
+
+    async def _step(self) -> None:
+        looking_back = self.look_back
+        entries = await (self._consumer.read_own() if looking_back else self._consumer.read())
+        if entries:
+            await self.route(entries)
+        elif looking_back:
+            self.look_back = False
+
+    async def _repair(self) -> None:
+        try:
+            await self._consumer.ensure_group()
+        except StreamUnavailable:
+            metrics.REDIS_ERRORS.labels("consumer").inc()
+
+    async def route(self, entries: Sequence[Entry]) -> None:
+        """Route entries that this process owns and start their first attempts; raises StreamUnavailable."""
+        async with self._routing:
+            hooks = self._hooks()
+            plans = [self._plan(entry, hooks) for entry in entries]
+            leases = {hook.id: lease_ms(hook) for _, matching, _ in plans for hook in matching}
+            held = [(plan, hook) for plan in plans for hook in plan[1] if _leased(plan[2], hook)]
+            started = time.monotonic()
+            try:
+                routed = await self._consumer.route([route for _, _, route in plans], leases)
+            except StreamUnavailable:
+                for _, hook in held:
+                    self._slots.free(hook)
+                raise
+            for (event, matching, route), entry in zip(plans, entries, strict=True):
+                if entry.id in routed.ids and event is not None:
+                    self._begin(event, matching, route, routed.now, started)
+                else:
+                    for hook in matching:
+                        if _leased(route, hook):
+                            self._slots.free(hook)
+
+    def _plan(self, entry: Entry, hooks: Hooks) -> tuple[Event | None, tuple[Hook, ...], Route]:
+        if not entry.blob:  # deleted since it was read
+            return None, (), Route(entry.id, Park.NO, ())
+        try:
+            event = events.decode(entry.blob)
+            matching = hooks.match(event)
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            log.error("Entry cannot be read, set aside as poison", event_id=entry.id, error=str(error))
+            metrics.POISONED.inc()
+            return None, (), Route(entry.id, Park.POISON, ())
+        wants = [Want(hook.id, self._slots.take(hook)) for hook in matching]
+        keep = self.keeps_unmatched and not event.type.startswith(_VOLATILE)
+        return event, matching, Route(entry.id, Park.YES if keep else Park.NO, wants)
+
+    def _begin(self, event: Event, matching: Sequence[Hook], route: Route, now: int, started: float) -> None:
+        if log.debugs:
+            log.debug("Hook manager received event", event_type=event.type, event_id=route.id)
+            for hook in matching:
+                log.debug("Hook matches event", hook_id=hook.id, event_type=event.type)
+            log.debug("Found relevant hooks for event", event_type=event.type, hook_count=len(matching))
+        if not matching:
+            if not event.type.startswith(_VOLATILE):
+                metrics.UNMATCHED.labels(event.type).inc()
+                if not self.keeps_unmatched:
+                    log.warn("Event that no hook wanted is not kept: the message cache is off", event_type=event.type)
+            return
+        payload = body(event, route.id) if any(want.leased for want in route.wants) else b""
+        for hook, want in zip(matching, route.wants, strict=True):
+            if not want.leased:
+                self._slots.queue(hook.id)
+                continue
+            lease = lease_ms(hook)
+            deadline = started + lease / 1000
+            self._attempts.start(Attempt(route.id, event, hook, now + lease, 1, False, deadline, payload))
+
+
+def _leased(route: Route, hook: Hook) -> bool:
+    return any(want.leased for want in route.wants if want.hook_id == hook.id)

@@ -1,0 +1,209 @@
+"""One worker process: what it consists of, how it starts, who watches it, and the order in which it stops."""
+
+import asyncio
+import os
+import signal
+import socket
+import uuid
+from collections.abc import Coroutine
+from pathlib import Path
+
+from whatshooked import logs, metrics
+from whatshooked.config import Config, load
+from whatshooked.errors import ConfigError, StreamUnavailable
+from whatshooked.events import EVENT_TYPES
+from whatshooked.hooks.delivery import Sender
+from whatshooked.hooks.hook import Hooks, Switch
+from whatshooked.keys import Keys
+from whatshooked.stream.consume import Consumer
+from whatshooked.stream.fsck import examine
+from whatshooked.stream.intake import Intake
+from whatshooked.stream.link import Link
+from whatshooked.stream.registry import REMOVED_AFTER_MS, read_switches
+from whatshooked.stream.replay import Operator
+from whatshooked.stream.settle import Settler
+from whatshooked.stream.upkeep import Limits, Upkeep
+from workers.accounts import Credentials
+from workers.attempt import Attempts
+from workers.consumer import Reader
+from workers.due import Claimer
+from workers.recover import Recovery
+from workers.slots import Slots
+
+log = logs.get("hooks")
+
+#: Seconds that attempts in flight may still take when the process is told to stop.
+GRACE = 20.0
+#: Seconds between two looks at the run-time switches.
+SWITCHES_EVERY = 0.5
+#: Seconds between two passes of upkeep.
+UPKEEP_EVERY = 5.0
+
+
+class Process:
+    """Everything of one worker process; `start`, then `stop`."""
+
+    def __init__(self, config: Config, url: str) -> None:
+        self.config = config
+        self.keys = Keys(config.redis.prefix)
+        self.hooks = Hooks(config.hooks)
+        self._switches: dict[str, Switch] = {}
+        self._links = {name: Link(url) for name in ("read", "route", "settle", "claim", "add", "other")}
+        self._sender = Sender()
+        self._settler = Settler(self._links["settle"], self.keys)
+        self._intake = Intake(self._links["add"], self.keys)
+        self._slots = Slots()
+        self._build()
+        self._loops: dict[str, asyncio.Task[None]] = {}
+        self._stopping = False
+
+    def _build(self) -> None:
+        links, keys, now = self._links, self.keys, lambda: self.hooks
+        name = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+        self.consumer = Consumer(links["route"], links["read"], keys, name)
+        self._attempts = Attempts(self._sender, self._settler, self._intake, self._slots, now)
+        self._reader = Reader(self.consumer, self._attempts, self._slots, now)
+        self._claimer = Claimer(links["claim"], keys, self._attempts, self._slots, now)
+        self._recovery = Recovery(self.consumer, self._reader, now)
+        self._credentials = Credentials(links["other"], keys, self._intake, lambda: self.config, now)
+        self._upkeep = Upkeep(links["other"], keys, Operator(links["other"], keys, now))
+        self._apply_cache_mode()
+
+    async def start(self) -> None:
+        """Show that this process lives, then start its loops; waits for Redis as long as it takes."""
+        while True:
+            try:
+                await self._refresh_switches()
+                await self.consumer.ensure_group()
+                await self._recovery.beat()
+                break
+            except StreamUnavailable as error:
+                metrics.REDIS_ERRORS.labels("start").inc()
+                log.warn("Waiting for Redis", error=str(error))
+                await asyncio.sleep(0.5)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self.reload)
+        self._watch("reader", self._reader.run())
+        self._watch("claimer", self._claimer.run())
+        self._watch("recovery", self._recovery.run())
+        self._watch("credentials", self._credentials.run())
+        self._watch("switches", self._follow_switches())
+        self._watch("upkeep", self._keep_up())
+        log.info("Hook manager started and subscribed to events", event_types=len(EVENT_TYPES))
+
+    async def stop(self) -> None:
+        """No new reads, let attempts in flight finish, hand the rest back, say goodbye."""
+        self._stopping = self._reader.stopping = self._claimer.stopping = True
+        self._recovery.stopping.set()
+        self._credentials.stopping.set()
+        self._slots.wake.set()
+        await self._end("reader", "claimer")
+        await self._attempts.drain(GRACE)
+        await self._settler.drain(patience=5.0)
+        await self._end("recovery", "switches", "credentials")
+        self._loops["upkeep"].cancel()
+        try:
+            await self.consumer.farewell()
+        except StreamUnavailable:
+            metrics.REDIS_ERRORS.labels("stop").inc()  # the heartbeat runs out by itself
+        await self._sender.close()
+        for link in self._links.values():
+            await link.close()
+        log.info("Worker stopped", attempts_left=self._slots.busy)
+
+    def reload(self) -> None:
+        """Read the config again, all of it or nothing."""
+        try:
+            loaded = load(Path(self.config.path))
+        except ConfigError as error:
+            for fault in error.faults:
+                log.error("Config not reloaded", fault=fault)
+            return
+        for warning in loaded.warnings:
+            log.warn(warning)
+        self.config = loaded.config
+        self.hooks = Hooks(loaded.config.hooks, self._switches)
+        self._apply_cache_mode()
+        log.info("Config reloaded", hooks=len(loaded.config.hooks), accounts=len(loaded.config.whatsapp))
+
+    async def self_check(self) -> None:
+        """Log every disagreement between the keys; raises StreamUnavailable."""
+        found = await examine(self._links["other"], self.keys, list(self.hooks.by_id), repair=False)
+        for one in found[:20]:
+            log.error("Keys disagree, run fsck --repair", event_id=one.id, what=one.what, hook_id=one.hook or None)
+        metrics.DISAGREEMENTS.inc(len(found))
+
+    async def _keep_up(self) -> None:
+        while not self._stopping:
+            await self._one_pass()
+            await asyncio.sleep(UPKEEP_EVERY)
+
+    async def _one_pass(self) -> None:
+        """Trouble with Redis is left to the next pass."""
+        cache, hooks = self.config.message_cache, list(self.hooks.by_id)
+        day = 86_400_000
+        limits = Limits(
+            max_events=cache.max_events if cache.enabled else 0,
+            max_age_ms=round(cache.max_age_days * day) if cache.enabled else 0,
+            history_ms=round(cache.history_hours * day / 24),
+            history_bytes=cache.history_bytes,
+        )
+        try:
+            aged, crowded = await self._upkeep.enforce(limits, hooks)
+            forgotten = await self._upkeep.forget(limits)
+            # Only who has been in touch all along may judge that nobody shows a hook any more.
+            steady = self._recovery.steady_seconds * 1000 > REMOVED_AFTER_MS
+            removed = await self._upkeep.drop_removed(hooks) if steady else {}
+        except StreamUnavailable as error:
+            metrics.REDIS_ERRORS.labels("upkeep").inc()
+            log.warn("Upkeep failed, trying again", error=str(error))
+            return
+        self._report(aged, crowded, forgotten, removed)
+
+    def _report(self, aged: int, crowded: int, forgotten: int, removed: dict[str, int]) -> None:
+        metrics.FORGOTTEN.inc(forgotten)
+        for reason, count in (("too_old", aged), ("too_many", crowded)):
+            if count:
+                metrics.LEFT_CACHE.labels(reason).inc(count)
+                log.warn("Cached events pushed out by a limit", reason=reason, events=count)
+        for hook, count in removed.items():
+            metrics.LEFT_CACHE.labels("hook_removed").inc(count)
+            log.warn("Events of a removed hook given up", hook_id=hook, events=count)
+
+    def _apply_cache_mode(self) -> None:
+        self._reader.keeps_unmatched = self._attempts.keeps_dead = self.config.message_cache.enabled
+
+    async def _follow_switches(self) -> None:
+        while not self._stopping:
+            try:
+                await self._refresh_switches()
+            except StreamUnavailable as error:
+                metrics.REDIS_ERRORS.labels("switches").inc()
+                log.debug("Switches could not be read", error=str(error))
+            await asyncio.sleep(SWITCHES_EVERY)
+
+    async def _refresh_switches(self) -> None:
+        switches = await read_switches(self._links["other"], self.keys)
+        if switches != self._switches:
+            self._switches = switches
+            self.hooks = Hooks(self.config.hooks, switches)
+            self._slots.wake.set()
+
+    def _watch(self, name: str, loop: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(loop, name=name)
+        self._loops[name] = task
+        task.add_done_callback(self._loop_ended)
+
+    def _loop_ended(self, task: asyncio.Task[None]) -> None:
+        """A loop that ends unasked is a bug: the process ends with it and its supervisor starts another."""
+        if self._stopping or task.cancelled():
+            return
+        log.error(
+            "A loop of the worker ended, stopping the process", loop=task.get_name(), error=repr(task.exception())
+        )
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    async def _end(self, *names: str) -> None:
+        """Wait for loops that were told to stop; a read waits a second for news at most, and is never cancelled."""
+        tasks = [self._loops[name] for name in names if name in self._loops]
+        if tasks:
+            await asyncio.wait(tasks, timeout=15.0)

@@ -1,0 +1,49 @@
+"""How many attempts each hook may have in this process at once: one hook's trouble never takes another's place."""
+
+import asyncio
+from collections import Counter
+
+from whatshooked.config import Hook
+
+
+class Slots:
+    """Counts attempts in flight by hook, and knows which hooks have due events waiting in Redis."""
+
+    def __init__(self) -> None:
+        self._busy: Counter[str] = Counter()
+        #: Hooks with due events left behind: new events queue up behind them instead of overtaking.
+        self.backlog: set[str] = set()
+        #: Set when a hook with a backlog has room for a good part of its cap.
+        self.wake = asyncio.Event()
+
+    @property
+    def busy(self) -> int:
+        """All attempts in flight."""
+        return self._busy.total()
+
+    def room(self, hook: Hook) -> int:
+        """Return how many more attempts the hook may have now."""
+        return hook.concurrency - self._busy[hook.id]
+
+    def take(self, hook: Hook) -> bool:
+        """Take a slot for a new event, unless the hook is at its cap or older events wait for it."""
+        if hook.id in self.backlog or self._busy[hook.id] >= hook.concurrency:
+            return False
+        self._busy[hook.id] += 1
+        return True
+
+    def hold(self, hook_id: str) -> None:
+        """Take a slot for a lease that was claimed within `room`."""
+        self._busy[hook_id] += 1
+
+    def free(self, hook: Hook) -> None:
+        """Give a slot back."""
+        self._busy[hook.id] -= 1
+        # Not at every single slot: a claim for one event costs as much as one for sixteen.
+        if hook.id in self.backlog and self.room(hook) * 4 >= hook.concurrency:
+            self.wake.set()
+
+    def queue(self, hook_id: str) -> None:
+        """Remember that a hook has due events waiting."""
+        self.backlog.add(hook_id)
+        self.wake.set()
