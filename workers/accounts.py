@@ -26,13 +26,21 @@ _LOOK = 5.0
 
 
 class Credentials:
-    """Checks every account; of several processes one asks, the others see that it was asked."""
+    """Checks every account; of several processes one asks (`name` is the process), the others see that it did."""
 
     def __init__(
-        self, link: Link, keys: Keys, intake: Intake, config: Callable[[], Config], hooks: Callable[[], Hooks]
+        self,
+        link: Link,
+        keys: Keys,
+        name: str,
+        intake: Intake,
+        config: Callable[[], Config],
+        hooks: Callable[[], Hooks],
     ) -> None:
         self._link = link
         self._keys = keys
+        self._name = name
+        self._told: set[str] = set()
         self._intake = intake
         self._config = config
         self._hooks = hooks
@@ -53,42 +61,43 @@ class Credentials:
         await self._graph.close()
 
     async def _check_in_turn(self, account: Account) -> None:
-        turn = self._keys.account_check(account.id)
         try:
-            if not await self._link.call("SET", turn, 1, "NX", "EX", round(EVERY_FAILED)):
+            if not await self._is_our_turn(account):
                 return
             found = await self._graph.number(account)
             if isinstance(found, Number):
-                await self._link.call("EXPIRE", turn, round(EVERY))
+                await self._link.call("EXPIRE", self._keys.account_check(account.id), round(EVERY))
             await self._tell(account, found)
         except StreamUnavailable as error:
             metrics.REDIS_ERRORS.labels("accounts").inc()
             log.debug("Account could not be checked, trying again", account_id=account.id, error=str(error))
 
+    async def _is_our_turn(self, account: Account) -> bool:
+        """Take the turn when nobody has it, or a process that is gone: a new start checks at once."""
+        turn, seconds = self._keys.account_check(account.id), round(EVERY_FAILED)
+        if await self._link.call("SET", turn, self._name, "NX", "EX", seconds):
+            return True
+        holder = (await self._link.call("GET", turn) or b"").decode()
+        if holder == self._name or await self._link.call("EXISTS", self._keys.alive(holder)):
+            return False
+        await self._link.call("SET", turn, self._name, "EX", seconds)
+        return True
+
     async def _tell(self, account: Account, found: Number | GraphError) -> None:
-        if isinstance(found, Number):
-            metrics.GRAPH.labels("0").inc()
-            state, event_type = "connected", "whatsapp.connected"
-            phone = found.phone or account.phone_number
-            data: dict[str, object] = {
-                "account_id": account.id,
-                "phone_number": phone,
-                "verified_name": found.verified_name,
-                "quality_rating": found.quality_rating,
-            }
-        else:
-            metrics.GRAPH.labels(str(found.code) if found.reached else "-1").inc()
-            state, event_type = f"failed:{found.code}", "whatsapp.disconnected"
-            data = {"account_id": account.id, "reason": found.text, "code": found.code, "hint": found.hint}
+        event_type, state, data = described(account, found)
+        metrics.GRAPH.labels("0" if isinstance(found, Number) else str(found.code) if found.reached else "-1").inc()
         key = self._keys.account(account.id)
-        before = await self._link.call("HGET", key, "state")
+        before, since = await self._link.call("HMGET", key, "state", "since")
+        if before == state.encode() and account.id in self._told:
+            return
+        self._told.add(account.id)
+        self._log(account, found)
         if before == state.encode():
             return
-        self._log(account, found)
         if self._hooks().anyone_wants(event_type, account.id):
-            await self._publish(event_type, account.id, data)
-        # Last: a crash before this tells the change twice rather than never.
-        await self._link.call("HSET", key, "state", state, "since", int(time.time()))
+            await self._publish(event_type, account.id, data, generation=since or b"")
+        # Last: a crash before this publishes again, under the same identity.
+        await self._link.call("HSET", key, "state", state, "since", time.time_ns())
 
     def _log(self, account: Account, found: Number | GraphError) -> None:
         if isinstance(found, Number):
@@ -97,7 +106,31 @@ class Credentials:
         error = f"API returned status {found.status}: {found.text}" if found.reached else found.text
         log.error("Failed to connect client", account_id=account.id, error=error, hint=found.hint or None)
 
-    async def _publish(self, event_type: str, account_id: str, data: dict[str, object]) -> None:
+    async def _publish(
+        self, event_type: str, account_id: str, data: dict[str, str | int], *, generation: bytes
+    ) -> None:
         blob = events.encode(Event(events.ENTRY_VERSION, event_type, account_id, msgspec.json.encode(data)))
-        identity = hashlib.blake2b(f"{event_type}\0{account_id}\0{time.time_ns()}".encode(), digest_size=16).digest()
-        await self._intake.add([Addition(blob, identity, int(time.time()) // 86_400)])
+        name = f"{event_type}\0{account_id}\0".encode() + generation
+        await self._intake.add([Addition(blob, hashlib.blake2b(name, digest_size=16).digest(), 0)])
+
+
+def described(account: Account, found: Number | GraphError) -> tuple[str, str, dict[str, str | int]]:
+    """Return the event's type, the state to remember, and the event's data."""
+    if isinstance(found, Number):
+        return (
+            "whatsapp.connected",
+            "connected",
+            {
+                "account_id": account.id,
+                "phone_number": found.phone or account.phone_number,
+                "verified_name": found.verified_name,
+                "quality_rating": found.quality_rating,
+            },
+        )
+    data: dict[str, str | int] = {
+        "account_id": account.id,
+        "reason": found.text,
+        "code": found.code,
+        "hint": found.hint,
+    }
+    return "whatsapp.disconnected", f"failed:{found.code}", data

@@ -61,29 +61,33 @@ class Attempts:
         self._intake = intake
         self._slots = slots
         self._hooks = hooks
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: dict[asyncio.Task[None], Attempt] = {}
         self._failing: set[str] = set()
         self.keeps_dead = True
 
     def start(self, attempt: Attempt, then: Callable[[], None] | None = None) -> None:
         """Begin an attempt whose slot is taken; `then` runs when it is over."""
         task = asyncio.create_task(self._run(attempt))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._tasks[task] = attempt
+        task.add_done_callback(self._tasks.pop)
         if then is not None:
             task.add_done_callback(lambda _: then())
 
     async def drain(self, patience: float) -> None:
-        """Wait for the attempts in flight; those that outlast `patience` seconds come back when their lease ends."""
+        """Wait for the attempts in flight; those that outlast `patience` seconds are broken off and handed back."""
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=patience)
-        for task in list(self._tasks):
+        for task, attempt in list(self._tasks.items()):
             task.cancel()
+            # The hook may have it already: an attempt was made, and the next one is due at once.
+            outcome = NotTaken(attempt.event_id, attempt.hook.id, attempt.token, "again", error="the worker stopped")
+            self._settler.record(outcome).add_done_callback(_retrieved)
 
     async def _run(self, attempt: Attempt) -> None:
         hook = attempt.hook
         try:
-            outcome = await self._make(attempt)
+            async with self._slots.posting(hook):
+                outcome = await self._make(attempt)
         finally:
             self._slots.free(hook)
         try:
@@ -176,6 +180,12 @@ class Attempts:
 def body(event: Event, event_id: str) -> bytes:
     """Return what hooks receive of an event: made once, and the same for each of them."""
     return flatten.payload(event, event_id)
+
+
+def _retrieved(future: "asyncio.Future[bool]") -> None:
+    """Redis may be away while we stop: the lease ends by itself then."""
+    if not future.cancelled():
+        future.exception()
 
 
 def _count_untold(future: "asyncio.Future[Added]") -> None:

@@ -109,7 +109,7 @@ class Reader:
             log.debug("Found relevant hooks for event", event_type=event.type, hook_count=len(matching))
         if not matching:
             if not event.type.startswith(_VOLATILE):
-                metrics.UNMATCHED.labels(event.type).inc()
+                metrics.UNMATCHED.labels(events.family(event.type)).inc()
                 if not self.keeps_unmatched:
                     log.warn("Event that no hook wanted is not kept: the message cache is off", event_type=event.type)
             return

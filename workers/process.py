@@ -65,7 +65,7 @@ class Process:
         self._reader = Reader(self.consumer, self._attempts, self._slots, now)
         self._claimer = Claimer(links["claim"], keys, self._attempts, self._slots, now)
         self._recovery = Recovery(self.consumer, self._reader, now)
-        self._credentials = Credentials(links["other"], keys, self._intake, lambda: self.config, now)
+        self._credentials = Credentials(links["other"], keys, name, self._intake, lambda: self.config, now)
         self._upkeep = Upkeep(links["other"], keys, Operator(links["other"], keys, now))
         self._apply_cache_mode()
 
@@ -100,7 +100,8 @@ class Process:
         await self._attempts.drain(GRACE)
         await self._settler.drain(patience=5.0)
         await self._end("recovery", "switches", "credentials")
-        self._loops["upkeep"].cancel()
+        if "upkeep" in self._loops:  # not so when we are stopped while waiting for Redis
+            self._loops["upkeep"].cancel()
         try:
             await self.consumer.farewell()
         except StreamUnavailable:

@@ -1,4 +1,8 @@
-"""How many attempts each hook may have in this process at once: one hook's trouble never takes another's place."""
+"""How many attempts each hook may have in this process at once: one hook's trouble never takes another's place.
+
+A hook's `concurrency` bounds its POSTs. Leases are taken a little ahead of that, so that a burst waits here for some
+milliseconds instead of going the long way over the due list; the lease's deadline bounds that wait.
+"""
 
 import asyncio
 from collections import Counter
@@ -6,11 +10,16 @@ from collections import Counter
 from whatshooked.config import Hook
 
 
+#: Leases per POST that a hook may have at once.
+AHEAD = 4
+
+
 class Slots:
     """Counts attempts in flight by hook, and knows which hooks have due events waiting in Redis."""
 
     def __init__(self) -> None:
         self._busy: Counter[str] = Counter()
+        self._posting: dict[tuple[str, int], asyncio.Semaphore] = {}
         #: Hooks with due events left behind: new events queue up behind them instead of overtaking.
         self.backlog: set[str] = set()
         #: Set when a hook with a backlog has room for a good part of its cap.
@@ -23,14 +32,18 @@ class Slots:
 
     def room(self, hook: Hook) -> int:
         """Return how many more attempts the hook may have now."""
-        return hook.concurrency - self._busy[hook.id]
+        return hook.concurrency * AHEAD - self._busy[hook.id]
 
     def take(self, hook: Hook) -> bool:
         """Take a slot for a new event, unless the hook is at its cap or older events wait for it."""
-        if hook.id in self.backlog or self._busy[hook.id] >= hook.concurrency:
+        if hook.id in self.backlog or self.room(hook) <= 0:
             return False
         self._busy[hook.id] += 1
         return True
+
+    def posting(self, hook: Hook) -> asyncio.Semaphore:
+        """Return what bounds the hook's POSTs."""
+        return self._posting.setdefault((hook.id, hook.concurrency), asyncio.Semaphore(hook.concurrency))
 
     def hold(self, hook_id: str) -> None:
         """Take a slot for a lease that was claimed within `room`."""
@@ -40,7 +53,7 @@ class Slots:
         """Give a slot back."""
         self._busy[hook.id] -= 1
         # Not at every single slot: a claim for one event costs as much as one for sixteen.
-        if hook.id in self.backlog and self.room(hook) * 4 >= hook.concurrency:
+        if hook.id in self.backlog and self.room(hook) >= hook.concurrency:
             self.wake.set()
 
     def queue(self, hook_id: str) -> None:

@@ -2,9 +2,14 @@
 
     signature   is this body Meta's?
     payload     body -> items: each message, status and other thing in it, none lost
+                (items: what an item is; change: the careful way through a body)
+    accounts    item -> the account it belongs to
     decode      item -> the event that enters the stream, with its identity for deduplication
     flatten     event -> what hooks receive (text: what a message says)
-    lenient     the JSON that other parsers refuse: too deep, NaN, lone surrogates, broken UTF-8
+    scan        JSON taken apart without decoding it, at any depth
+    lenient     values of JSON that other parsers refuse: NaN, lone surrogates, broken UTF-8
+    codes       Meta's error codes -> what to do about them
+    graph       calls to Meta
 
-These are pure: no I/O, no clock, no log.
+All but graph are pure: no I/O, no clock, no log.
 """

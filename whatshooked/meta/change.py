@@ -84,7 +84,7 @@ def _entry(parts: dict[str, bytes]) -> _Entry:
 def _change_items(entry: _Entry, raw: bytes) -> Iterator[Item]:
     parts = members(raw) or {}
     named = lenient.value(parts.get("field", _NULL))
-    field = named if isinstance(named, str) and named else "unknown"
+    field = named if isinstance(named, str) and 0 < len(named) <= LONGEST_ID else "unknown"
     change = _Change(entry, field, raw)
     if field is not named or "value" not in parts:
         yield change.meta(raw)
@@ -104,6 +104,8 @@ class _Change:
         self._origin = hashlib.blake2b(b"%d %b" % (entry.time, raw), digest_size=16).digest()
         self._siblings: dict[str, bytes] = {}
         self._contacts = Contacts([])
+        # Thousands of items may share one context: its bytes are made once and held once.
+        self._last_context, self._last_bytes = _NOTHING, _object(entry.context)
         #: WABA, phone number id and digits, in an Item's order.
         self._place = (entry.waba_id, "", "")
 
@@ -120,23 +122,18 @@ class _Change:
             yield self.meta(value)
             return
         for name, raws in arrays.items():
+            context = self._siblings | {"array": msgspec.json.encode(name)}
             for raw in raws or ():
-                yield from self._member(name, raw)
+                yield from self._member(name, raw, context)
         left |= _without(parts, *_ENVELOPE, *(name for name, raws in arrays.items() if raws is not None))
         yield from self._left(left)
 
     def meta(self, raw: bytes, field: str = "", contact: bytes = b"", context: Mapping[str, bytes] = _NOTHING) -> Item:
         """Return a meta item of this change, `context` beside the entry's."""
-        return Item(
-            "meta",
-            field or self._field,
-            raw,
-            *self._place,
-            contact,
-            _object({**self._entry.context, **context}),
-            self._entry.time,
-            self._origin,
-        )
+        if context is not self._last_context:
+            self._last_context, self._last_bytes = context, _object({**self._entry.context, **context})
+        place = (*self._place, contact, self._last_bytes, self._entry.time, self._origin)
+        return Item("meta", field or self._field, raw, *place)
 
     def _arrays(self, parts: dict[str, bytes]) -> Sequence[str]:
         if self._field in _ARRAYS:
@@ -144,7 +141,7 @@ class _Change:
         if self._field.startswith("group_"):
             return ("groups",)
         names = [name for name in parts if name not in _ENVELOPE]
-        return names if len(names) == 1 else ()
+        return names if len(names) == 1 and len(names[0]) <= LONGEST_ID else ()
 
     def _read_siblings(self, parts: dict[str, bytes]) -> dict[str, bytes]:
         """Keep what every item is given of its siblings; return what cannot be given so."""
@@ -170,14 +167,13 @@ class _Change:
         known = ("phone_number_id", "display_phone_number")
         return not _without(metadata, *known) and all(_id(metadata[key]) for key in metadata)
 
-    def _member(self, name: str, raw: bytes) -> Iterator[Item]:
+    def _member(self, name: str, raw: bytes, context: dict[str, bytes]) -> Iterator[Item]:
         contact = self._contacts.of(raw)
         kind = _KINDS.get(name) if self._field == "messages" else None
         if kind and raw[:1] == b"{":
             yield Item(kind, "messages", raw, *self._place, contact, b"", self._entry.time)
             return
         field = name if name in _OWN_NAMES and self._field in ("messages", "calls") else self._field
-        context = self._siblings | {"array": msgspec.json.encode(name)}
         for part, place in _unfolded(raw, _HISTORY if name == "history" else (), context):
             yield self.meta(part, field, contact or self._contacts.of(part), place)
 

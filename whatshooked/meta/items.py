@@ -10,7 +10,7 @@ from whatshooked.meta import lenient
 from whatshooked.meta.scan import REFUSALS
 
 #: Bytes up to which a sibling is repeated with each item; a larger one becomes an item of its own.
-REPEATABLE = 4096
+REPEATABLE = 1024
 #: Characters that an id may have; Meta's have under 40.
 LONGEST_ID = 128
 

@@ -156,10 +156,5 @@ def _rejected(cause: str, status: int, text: bytes) -> tuple[int, bytes]:
     return status, text
 
 
-#: Types whose counters are kept at hand; others come from outside and share one label.
-_KNOWN = frozenset(events.EVENT_TYPES)
-
-
 def _count(event_type: str, count: int, *, new: bool) -> None:
-    label = event_type if event_type in _KNOWN else event_type.partition(".")[0] + ".other"
-    (metrics.EVENTS if new else metrics.DUPLICATES).labels(label).inc(count)
+    (metrics.EVENTS if new else metrics.DUPLICATES).labels(events.family(event_type)).inc(count)
