@@ -28,20 +28,7 @@ def old_file() -> Document:
             "password": f"{PLANTED}-password",
             "auth_key": f"{PLANTED}-key",
         },
-        "whatsapp": [
-            {
-                "id": "shop",
-                "type": "business-api",
-                "phone_number": "+49 151 0000001",
-                "business_api": {
-                    "phone_number_id": "100200300400500",
-                    "access_token": f"{PLANTED}-token",
-                    "business_account_id": "500400300200100",
-                    "api_version": "v21.0",
-                    "verify_token": f"{PLANTED}-verify",
-                },
-            }
-        ],
+        "whatsapp": [old_account()],
         "hooks": [
             {
                 "id": "crm",
@@ -71,6 +58,22 @@ def old_file() -> Document:
             "database": "d",
         },
         "log_level": "warn",
+    }
+
+
+def old_account() -> Document:
+    """Return its account."""
+    return {
+        "id": "shop",
+        "type": "business-api",
+        "phone_number": "+49 151 0000001",
+        "business_api": {
+            "phone_number_id": "100200300400500",
+            "access_token": f"{PLANTED}-token",
+            "business_account_id": "500400300200100",
+            "api_version": "v21.0",
+            "verify_token": f"{PLANTED}-verify",
+        },
     }
 
 

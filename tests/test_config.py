@@ -7,8 +7,8 @@ from datetime import date
 from pathlib import Path
 
 import pytest
-from configs import PLANTED, TODAY, Document, Files, changed, old_file, small_file
 
+from tests.configs import PLANTED, TODAY, Document, Files, changed, old_file, small_file
 from whatshooked.config import MessageCache, load, schema
 
 

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import pytest
-from configs import PLANTED, Files, changed, old_file, small_file
 
+from tests.configs import PLANTED, Files, changed, old_file, small_file
 from whatshooked.config import load
 from whatshooked.errors import ConfigError
 

@@ -33,6 +33,7 @@ RESERVED_HEADERS = frozenset(
         "webhook-id",
         "webhook-timestamp",
         "webhook-signature",
+        "webhook-replay",
     }
 )
 #: The hook id under which media is fetched.

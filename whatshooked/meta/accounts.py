@@ -1,7 +1,7 @@
 """Whose event is it: the account that an item of a webhook belongs to; pure.
 
-Contract, section 3: the configured account of the item's phone_number_id, when it trusts the path the item came by, else the
-path's account, then marked as of a foreign number.
+Contract, section 3: the configured account of the item's phone_number_id, when it trusts the path the item came by,
+else the path's account, then marked as of a foreign number.
 """
 
 from collections.abc import Iterable
@@ -35,7 +35,7 @@ class Accounts:
                 self._by_waba.setdefault(api.business_account_id, []).append(account)
 
     def owner(self, path: Account, *, number_id: str, waba_id: str, meta: bool) -> Owner:
-        """Return whose item it is that came by `path`; `meta` items of no number of ours belong to the WABA's account."""
+        """Return whose item came by `path`; `meta` items of no number of ours belong to the WABA's account."""
         named = self._by_number.get(number_id)
         if named is not None and trusts(named, path):
             return Owner(named.id, foreign=False)

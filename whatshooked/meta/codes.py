@@ -3,7 +3,7 @@
 Source: Meta's error code reference, by `error.code` and `error_subcode`.
 """
 
-_TOKEN = "the access token is not valid any more: make a new one of a system user that never expires"
+_TOKEN = "the access token is not valid any more: make a new one of a system user that never expires"  # noqa: S105 - advice about one
 _SUBSCRIBE = (
     "the app is not added to the WABA, or the token lacks whatsapp_business_management and whatsapp_business_messaging"
 )

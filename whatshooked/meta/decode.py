@@ -29,8 +29,6 @@ class Incoming(msgspec.Struct):
     identity: bytes
     #: Day of Meta's own time (days since 1970), 0 without: it chooses the bucket in which redeliveries are looked up.
     day: int
-    #: Meta's own time in ms since 1970, 0 without.
-    sent_ms: int
 
 
 class _Head(msgspec.Struct):
@@ -75,7 +73,7 @@ def event(item: Item, account_id: str, foreign: bool) -> Incoming:
         foreign,
         item.context,
     )
-    return Incoming(entry, hashlib.blake2b(identity, digest_size=16).digest(), when // _DAY, when * 1000)
+    return Incoming(entry, hashlib.blake2b(identity, digest_size=16).digest(), when // _DAY)
 
 
 def _head(raw: bytes) -> _Head:

@@ -5,6 +5,7 @@ unknown escapes and control characters in strings, bytes that are not UTF-8, num
 """
 
 import re
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -18,7 +19,6 @@ _MILLISECONDS_FROM = 100_000_000_000
 #: The last second of the year 9999, the end of RFC 3339.
 _LATEST = 253_402_300_799
 
-_nesting = re.compile(rb'\\.|"|[\[{]|[\]}]', re.DOTALL)
 _unclean = re.compile(
     rb'"'
     rb"|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
@@ -58,25 +58,25 @@ def item(raw: bytes) -> Any:
 
 
 def _shallow(raw: bytes) -> Any:
-    if raw.count(b"[") + raw.count(b"{") > DEEPEST and _too_deep(raw):
+    found = _decoder.decode(raw)
+    if raw.count(b"[") + raw.count(b"{") > DEEPEST and _too_deep(found):
         raise RecursionError
-    return _decoder.decode(raw)
+    return found
 
 
-def _too_deep(raw: bytes) -> bool:
-    depth = 0
-    quoted = False
-    for token in _nesting.finditer(raw):
-        mark = token.group()
-        if mark == b'"':
-            quoted = not quoted
-        elif not quoted and mark in b"[{":
-            depth += 1
-            if depth > DEEPEST:
-                return True
-        elif not quoted and mark in b"]}":
-            depth -= 1
-    return False
+def _too_deep(value: Any) -> bool:
+    level = [value]
+    for _ in range(DEEPEST):
+        level = [part for holder in level for part in _parts(holder) if isinstance(part, dict | list)]
+        if not level:
+            return False
+    return True
+
+
+def _parts(holder: Any) -> Iterable[Any]:
+    if isinstance(holder, dict):
+        return holder.values()
+    return holder if isinstance(holder, list) else ()
 
 
 def clean(raw: bytes) -> bytes:
