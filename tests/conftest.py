@@ -129,11 +129,13 @@ class Gateway:
     async def serve(self) -> None:
         """Start the web app."""
         listener = socket.create_server(("127.0.0.1", 0))
+        # asyncio, unlike uvloop, leaves Nagle on here: each answer would wait 40 ms for the client's ACK.
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         app = create_app(self.config, self.url)
         config = uvicorn.Config(app, http="httptools", log_config=None, access_log=False, proxy_headers=False)
         self._server = uvicorn.Server(config)
         self._server.install_signal_handlers = lambda: None  # type: ignore[attr-defined] # older uvicorn
-        self._serving = asyncio.create_task(self._server._serve(sockets=[listener]))  # noqa: SLF001 - serve() would take the signals
+        self._serving = asyncio.create_task(self._server._serve(sockets=[listener]))
         self.base = f"http://127.0.0.1:{listener.getsockname()[1]}"
         while not self._server.started:
             await asyncio.sleep(0.01)

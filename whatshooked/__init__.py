@@ -1,3 +1,43 @@
-"""WhatsHooked: durable gateway for WhatsApp Business Cloud API webhooks."""
+"""WhatsHooked: durable gateway for WhatsApp Business Cloud API webhooks.
+
+The path of one event, file by file, in the order in which it takes them:
+
+in       web/app.py                 the application; web/gateway.py holds what a web process has
+         web/webhook.py             GET verifies; POST reads the body and answers 200 once Redis has it all
+         meta/signature.py          is this body Meta's?
+         meta/payload.py            body -> items, none lost (meta/scan.py, meta/change.py, meta/items.py;
+                                    meta/lenient.py takes odd JSON)
+         meta/accounts.py           whose item is it?
+         meta/decode.py             item -> Event (events.py), with its identity for deduplication
+         stream/intake.py           what waits goes in one round trip (stream/coalesce.py, stream/link.py)
+         stream/scripts/add.lua     seen before? else appended and remembered, in one step
+
+out      workers/consumer.py        reads entries (stream/consume.py) and asks hooks/hook.py who wants them
+         stream/scripts/route.lua   parked: a hook's share is open and due, or nobody wanted it
+         workers/attempt.py         one attempt: meta/flatten.py makes the payload, hooks/delivery.py posts it
+         hooks/signing.py           the headers by which receivers know an event
+         stream/settle.py           what came of it, in batches:
+         stream/scripts/done.lua    that hook took it; nothing open any more: acknowledged, it leaves the cache
+         stream/scripts/retry.lua   due again (hooks/retry.py says when), or dead and kept
+
+again    workers/due.py             claims what is due, as far as workers/slots.py has room (stream/leases.py)
+         workers/recover.py         heartbeat; takes over what dead processes had read
+         workers/process.py         starts, watches and stops all this; workers/settings.py shows it to arq
+         stream/upkeep.py           limits, history, removed hooks
+         workers/accounts.py        asks Graph (meta/graph.py) whether each account's credentials hold
+
+looked   stream/cache.py            the pending list is the message cache; stream/views.py shows it
+at       stream/replay.py           replay, delete, clear
+         stream/registry.py         which hooks there are, and their run-time switches
+         stream/fsck.py             do the keys agree?
+         web/cache.py               the same as an API, with web/hooks.py and web/auth.py; web/health.py has the metrics
+
+around   config/__init__.py         config.json -> frozen Structs, every fault at once
+         boot.py                    what each process does first; embedded/__init__.py is the bundled server
+         stream/durability.py       can this Redis keep what we promise?
+         cli/main.py                the commands; cli/supervisor.py keeps processes running
+         simulator/receiver.py      a sample hook for a first run (cli/demo.py)
+         keys.py metrics.py errors.py logs.py    every Redis key, metric, error; the log
+"""
 
 __version__ = "0.1.0"

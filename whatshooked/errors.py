@@ -4,7 +4,8 @@ WhatsHookedError
 ├── TheirsError              what somebody outside sent, configured or runs is wrong
 │   ├── ConfigError          config.json cannot be used; carries every fault
 │   ├── NotAWebhook          a body that is not a JSON object with an `entry`
-│   └── EmbeddedError        the bundled server cannot be started here
+│   ├── EmbeddedError        the bundled server cannot be started here
+│   └── StartError           a port is taken, or the configured Redis cannot keep our promises
 └── OursError                something of ours, or what we depend on, is in trouble
     └── StreamUnavailable    Redis did not take or give what was asked; try again
 """
@@ -34,9 +35,23 @@ class EmbeddedError(TheirsError):
     """The bundled server cannot be started or reached on this machine."""
 
 
+class StartError(TheirsError):
+    """Something outside keeps a process from starting: a port that is taken, a Redis that would lose events."""
+
+
 class OursError(WhatsHookedError):
     """Something of ours, or that we depend on, is in trouble; nothing the sender did."""
 
 
 class StreamUnavailable(OursError):  # noqa: N818 - names a state, as HTTP's 503 does
     """Redis did not take or give what was asked; whoever asked may try again."""
+
+
+#: Exit codes of commands beside 0, 1 (something was found or refused) and 2 (wrong usage), after sysexits.h.
+UNAVAILABLE = 69
+BAD_CONFIG = 78
+
+
+def exit_code(error: WhatsHookedError) -> int:
+    """Return the exit code of a process that ends with this error."""
+    return BAD_CONFIG if isinstance(error, ConfigError) else UNAVAILABLE

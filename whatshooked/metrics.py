@@ -9,9 +9,9 @@ import os
 from collections.abc import Iterable, Mapping
 
 from prometheus_client import REGISTRY as PROCESS
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest, multiprocess
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest, multiprocess
 
 _FAST = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15, 30, 60)
 
@@ -19,7 +19,8 @@ _FAST = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10,
 EVENTS = Counter("whatshooked_events_received", "Events taken into the stream, by type", ["type"])
 #: A few are normal (Meta resends); many mean that our answers come too late for Meta.
 DUPLICATES = Counter("whatshooked_events_duplicate", "Events that were in the stream already, by type", ["type"])
-#: bad_signature: a wrong app_secret, or somebody knocks; unavailable: look at Redis; not_json: not Meta.
+#: bad_signature: a wrong app_secret, or somebody knocks; unavailable: look at Redis; not_json: not Meta;
+#: bug: report it, with the traceback of the log.
 REJECTED = Counter("whatshooked_webhooks_rejected", "Webhook requests not taken, by cause", ["cause"])
 #: Events of numbers that are not ours, dropped because `accept_foreign_numbers` is false.
 FOREIGN_DROPPED = Counter("whatshooked_events_foreign_dropped", "Events of foreign numbers dropped", ["account"])
@@ -69,6 +70,7 @@ class CacheGauges:
 
     def collect(self) -> Iterable[Metric]:
         """Return the gauges; the metrics library calls this."""
+        #: 0: intake answers 503 and nothing is delivered; see that Redis runs and has room.
         up = GaugeMetricFamily("whatshooked_redis_up", "Whether Redis answered this scrape")
         up.add_metric([], float(bool(self._families)))
         return [up, *self._families]

@@ -1,7 +1,7 @@
 """arq under our prefix: two installations in one Redis would otherwise take each other's timed jobs for their own.
 
-arq has these names as constants of its modules and no setting for them; hence the exact pin in pyproject.toml, and a test
-that finds every key of a running worker under the prefix.
+arq has these names as constants of its modules and no setting for them; hence the exact pin in pyproject.toml, and a
+test that finds every key of a running worker under the prefix.
 """
 
 import arq.connections

@@ -1,7 +1,7 @@
 """One attempt: the POST, what came of it, and writing that down.
 
-Between reading and settling nothing is shared but slots and leases, so an attempt is a task of its own; whatever happens to
-it, its lease ends by itself and another process makes the next one.
+Between reading and settling nothing is shared but slots and leases, so an attempt is a task of its own; whatever
+happens to it, its lease ends by itself and another process makes the next one.
 """
 
 import asyncio
@@ -98,8 +98,8 @@ class Attempts:
 
     async def _make(self, attempt: Attempt) -> Taken | NotTaken:
         hook, event = attempt.hook, attempt.event
-        if time.monotonic() + hook.timeout > attempt.deadline:
-            # Another process may hold the event before this POST is over.
+        if time.monotonic() + hook.timeout + LEASE_MARGIN / 2 > attempt.deadline:
+            # Another process may hold the event before this POST is over and its outcome recorded.
             metrics.LEASES_LATE.labels(hook.id).inc()
             return NotTaken(attempt.event_id, hook.id, attempt.token, "free")
         if log.debugs:

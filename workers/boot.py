@@ -6,10 +6,10 @@
 import sys
 
 from whatshooked import boot as booting
-from whatshooked.errors import ConfigError, EmbeddedError
+from whatshooked.errors import TheirsError, exit_code
 
 try:
     boot = booting.Boot.open()
-except (ConfigError, EmbeddedError) as error:
+except TheirsError as error:
     print(error, file=sys.stderr)  # noqa: T201 - one clear line for the operator, before there is a log
-    raise SystemExit(78) from None
+    raise SystemExit(exit_code(error)) from None

@@ -15,11 +15,12 @@ from whatshooked.events import EVENT_TYPES
 from whatshooked.hooks.delivery import Sender
 from whatshooked.hooks.hook import Hooks, Switch
 from whatshooked.keys import Keys
+from whatshooked.stream import durability
 from whatshooked.stream.consume import Consumer
 from whatshooked.stream.fsck import examine
 from whatshooked.stream.intake import Intake
 from whatshooked.stream.link import Link
-from whatshooked.stream.registry import REMOVED_AFTER_MS, read_switches
+from whatshooked.stream.registry import REMOVED_AFTER_MS, drop_lapsed, read_switches
 from whatshooked.stream.replay import Operator
 from whatshooked.stream.settle import Settler
 from whatshooked.stream.upkeep import Limits, Upkeep
@@ -48,6 +49,8 @@ class Process:
         self.keys = Keys(config.redis.prefix)
         self.hooks = Hooks(config.hooks)
         self._switches: dict[str, Switch] = {}
+        #: The file was read, and may overrule switches.
+        self._file_is_new = True
         self._links = {name: Link(url) for name in ("read", "route", "settle", "claim", "add", "other")}
         self._sender = Sender()
         self._settler = Settler(self._links["settle"], self.keys)
@@ -122,12 +125,15 @@ class Process:
         for warning in loaded.warnings:
             log.warn(warning)
         self.config = loaded.config
+        self._file_is_new = True
         self.hooks = Hooks(loaded.config.hooks, self._switches)
         self._apply_cache_mode()
         log.info("Config reloaded", hooks=len(loaded.config.hooks), accounts=len(loaded.config.whatsapp))
 
     async def self_check(self) -> None:
-        """Log every disagreement between the keys; raises StreamUnavailable."""
+        """Log every disagreement between the keys, and what has become wrong with Redis; raises StreamUnavailable."""
+        for line in (await durability.examine(self._links["other"])).refusals:
+            log.error(line)
         found = await examine(self._links["other"], self.keys, list(self.hooks.by_id), repair=False)
         for one in found[:20]:
             log.error("Keys disagree, run fsck --repair", event_id=one.id, what=one.what, hook_id=one.hook or None)
@@ -184,6 +190,10 @@ class Process:
 
     async def _refresh_switches(self) -> None:
         switches = await read_switches(self._links["other"], self.keys)
+        if self._file_is_new:
+            in_file = {hook.id: hook.active for hook in self.config.hooks}
+            await drop_lapsed(self._links["other"], self.keys, in_file, switches)
+            self._file_is_new = False
         if switches != self._switches:
             self._switches = switches
             self.hooks = Hooks(self.config.hooks, switches)

@@ -3,8 +3,8 @@
     always   reader, claimer, recovery, upkeep, credentials, switches   (process.py)
     timed    self_check: do the keys agree?                             every hour, by one of the workers
 
-arq starts and stops them; no event ever lives in an arq job. Upkeep is a loop and not a timed job, since arq has to write to
-start a job, and a full Redis takes no writes: just then history has to be forgotten.
+arq starts and stops them; no event ever lives in an arq job. Upkeep is a loop and not a timed job, since arq has to
+write to start a job, and a full Redis takes no writes: just then history has to be forgotten.
 """
 
 import asyncio
@@ -20,6 +20,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
+from whatshooked.boot import calm_collector
 from whatshooked.keys import Keys
 from workers.arq_keys import rename
 from workers.boot import boot
@@ -34,6 +35,7 @@ async def on_startup(ctx: dict[str, Any]) -> None:
     """Start the loops."""
     ctx["process"] = Process(boot.config, boot.url)
     await ctx["process"].start()
+    calm_collector()
 
 
 async def on_shutdown(ctx: dict[str, Any]) -> None:
@@ -54,7 +56,7 @@ class WorkerSettings:
     redis_settings = RedisSettings.from_dsn(boot.url)
     # A Redis that goes away must not end the worker: its loops wait for it, and so does arq.
     redis_settings.retry = Retry(ExponentialBackoff(cap=2.0, base=0.1), retries=-1)
-    redis_settings.retry_on_error = [RedisConnectionError, RedisTimeoutError, ResponseError, OSError]
+    redis_settings.retry_on_error = [RedisConnectionError, RedisTimeoutError, ResponseError, OSError]  # noqa: RUF012 - arq's
     redis_settings.conn_retries = 1_000_000
     queue_name = _keys.arq + "queue"
     health_check_key = _keys.arq + "health"

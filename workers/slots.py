@@ -9,7 +9,6 @@ from collections import Counter
 
 from whatshooked.config import Hook
 
-
 #: Leases per POST that a hook may have at once.
 AHEAD = 4
 

@@ -52,6 +52,7 @@ def prepare(folder: Path) -> Demo:
                 "url": f"http://127.0.0.1:{port}/hook",
                 "method": "POST",
                 "active": True,
+                "events": ["message.*"],
             }
         ],
         "message_cache": {"data_path": str(folder / "message_cache")},

@@ -6,17 +6,13 @@ import sys
 from collections.abc import Sequence
 
 from whatshooked import __version__
-from whatshooked.errors import ConfigError, EmbeddedError, StreamUnavailable
-
-#: Exit codes beside 0 and 2 (wrong usage), after sysexits.h.
-FAILED = 1
-UNAVAILABLE = 69
-BAD_CONFIG = 78
+from whatshooked.errors import WhatsHookedError, exit_code
 
 _EPILOG = """\
-exit codes: 0 done, 1 something was found or refused, 2 wrong usage, 69 Redis cannot be reached, 78 the config is refused
+The config is the file given with -c, else the one WHATSHOOKED_CONFIG names, else ./config.json.
 
-The config is the file given with -c, else the one WHATSHOOKED_CONFIG names, else ./config.json."""
+exit codes: 0 done, 1 something was found or refused, 2 wrong usage, 69 Redis, a port or a folder cannot be used,
+            78 the config is refused"""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -27,10 +23,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.environ["WHATSHOOKED_CONFIG"] = options.config
     try:
         code: int = options.does(options)
-    except ConfigError as error:
-        return _complain(error, BAD_CONFIG)
-    except (EmbeddedError, StreamUnavailable) as error:
-        return _complain(error, UNAVAILABLE)
+    except WhatsHookedError as error:
+        print(error, file=sys.stderr)
+        return exit_code(error)
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:  # `whatshooked cache list | head`
@@ -50,15 +45,17 @@ def server() -> int:
 def build() -> argparse.ArgumentParser:
     """Return the parser of all commands."""
     common = argparse.ArgumentParser(add_help=False)
-    common.add_argument("-c", "--config", metavar="FILE", help="the configuration file")
+    # Suppressed, or a command's own default would hide the -c that stands before the command.
+    common.add_argument("-c", "--config", metavar="FILE", help="the configuration file", default=argparse.SUPPRESS)
     parser = argparse.ArgumentParser(
         "whatshooked",
         description="Durable gateway for WhatsApp Business Cloud API webhooks.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.add_argument("-c", "--config", metavar="FILE", help="the configuration file, also behind the command")
     parser.add_argument("--version", action="version", version=f"whatshooked {__version__}")
-    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _processes(commands, common)
     _config(commands, common)
     _cache(commands, common)
@@ -80,7 +77,7 @@ def _processes(
     serve.add_argument("--processes", type=_positive, default=1, metavar="N", help="web processes (default 1)")
     serve.set_defaults(does=_call("serve", "serve"))
     worker = commands.add_parser(
-        "worker", parents=[common], help="one worker process, the same as arq workers.settings.WorkerSettings"
+        "worker", parents=[common], help="one worker process (as `arq workers.settings.WorkerSettings`)"
     )
     worker.set_defaults(does=_call("serve", "worker"))
 
@@ -152,8 +149,3 @@ def _positive(text: str) -> int:
     if number < 1:
         raise argparse.ArgumentTypeError(f"expected a number from 1, got {text!r}")
     return number
-
-
-def _complain(error: Exception, code: int) -> int:
-    print(error, file=sys.stderr)
-    return code

@@ -14,7 +14,7 @@ Result = TypeVar("Result")
 
 def with_redis(work: Callable[[Config, Keys, Link], Awaitable[Result]]) -> Result:
     """Return what `work` returns; raises ConfigError, EmbeddedError and StreamUnavailable."""
-    boot = Boot.open()
+    boot = Boot.peek()
 
     async def main() -> Result:
         async with Link(boot.url) as link:

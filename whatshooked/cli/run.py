@@ -6,6 +6,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 
 from whatshooked import logs
@@ -16,7 +17,7 @@ from whatshooked.cli.supervisor import Child, Supervisor, ours
 
 log = logs.get("run")
 
-#: Seconds to wait for the first web process.
+#: Seconds after which somebody who waits for the gateway is told that something is wrong.
 _READY = 20.0
 
 
@@ -38,34 +39,41 @@ def run(options: argparse.Namespace) -> int:
             children.append(
                 Child("receiver", [sys.executable, "-m", "whatshooked.simulator.receiver", str(shown.port)])
             )
-        return Supervisor(children).run(lambda: _welcome(boot, _reachable(host), port, shown))
+        return Supervisor(children).run(_welcome(boot, f"http://{_reachable(host)}:{port}", shown))
     finally:
         boot.close()
 
 
-def _welcome(boot: Boot, host: str, port: int, shown: demo.Demo | None) -> None:
-    address = f"http://{host}:{port}"
-    if not _wait_ready(address):
-        log.error("The gateway does not become ready, see the lines above", address=address)
-        return
-    for account in boot.config.whatsapp:
-        log.info("Webhook path", account_id=account.id, url=f"{address}/webhooks/whatsapp/{account.id}")
-    if shown is not None:
-        print(demo.welcome(address, shown), flush=True)
-    else:
-        log.info("Ready", address=address, hooks=len(boot.config.hooks), accounts=len(boot.config.whatsapp))
-
-
-def _wait_ready(address: str) -> bool:
+def _welcome(boot: Boot, address: str, shown: demo.Demo | None) -> Callable[[], bool]:
+    """Return what says, once the gateway is ready, where things are; it returns True when all is said."""
     deadline = time.monotonic() + _READY
-    while time.monotonic() < deadline:
-        try:
-            with urllib.request.urlopen(f"{address}/ready", timeout=2) as answer:  # noqa: S310 - our own address
-                if answer.status == 200:
-                    return True
-        except (urllib.error.URLError, OSError):
-            time.sleep(0.1)
-    return False
+    late = False
+
+    def announce() -> bool:
+        nonlocal late
+        if not _is_ready(address):
+            if not late and time.monotonic() > deadline:
+                late = True
+                log.error("The gateway is not ready yet, see the lines above", address=address)
+            return False
+        for account in boot.config.whatsapp:
+            log.info("Webhook path", account_id=account.id, url=f"{address}/webhooks/whatsapp/{account.id}")
+        log.info("Ready", address=address, hooks=len(boot.config.hooks), accounts=len(boot.config.whatsapp))
+        if shown is not None:
+            print(demo.welcome(address, shown), flush=True)
+        return True
+
+    return announce
+
+
+def _is_ready(address: str) -> bool:
+    # No proxy of the environment stands between us and ourselves.
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(f"{address}/ready", timeout=1) as answer:
+            return bool(answer.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False
 
 
 def _reachable(host: str) -> str:

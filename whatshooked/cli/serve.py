@@ -2,13 +2,14 @@
 
 import argparse
 import os
+import signal
 import socket
 
 from whatshooked import logs
-from whatshooked.boot import Boot
+from whatshooked.boot import Boot, calm_collector
 from whatshooked.cli.supervisor import Child, Supervisor, ours
 from whatshooked.config import Config
-from whatshooked.errors import EmbeddedError
+from whatshooked.errors import StartError
 
 log = logs.get("web")
 
@@ -56,7 +57,7 @@ def web_processes(listener: socket.socket, count: int) -> list[Child]:
 
 
 def listen(config: Config) -> socket.socket:
-    """Return the listening socket; raises EmbeddedError with the remedy when the address is taken."""
+    """Return the listening socket; raises StartError with the remedy when the address is taken."""
     server = config.server
     family = socket.AF_INET6 if ":" in server.host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
@@ -65,7 +66,7 @@ def listen(config: Config) -> socket.socket:
         listener.bind((server.host, server.port))
     except OSError as error:
         listener.close()
-        raise EmbeddedError(
+        raise StartError(
             f"cannot listen on {server.host}:{server.port} ({error.strerror}): "
             "stop what listens there, or set server.port to another"
         ) from error
@@ -93,5 +94,10 @@ def _serve(boot: Boot, listener: socket.socket) -> int:
     )
     host, port = listener.getsockname()[:2]
     log.info("Listening", address=f"{host}:{port}")
-    uvicorn.Server(config).run(sockets=[listener])
+    web = uvicorn.Server(config)
+    for name in (signal.SIGINT, signal.SIGTERM):
+        # uvicorn repeats the signal when it has stopped; by default that would end us before Redis is let go.
+        signal.signal(name, lambda *_: setattr(web, "should_exit", True))
+    calm_collector()
+    web.run(sockets=[listener])
     return 0

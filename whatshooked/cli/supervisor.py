@@ -11,6 +11,7 @@ from importlib.util import find_spec
 from types import FrameType
 
 from whatshooked import logs
+from whatshooked.errors import BAD_CONFIG
 
 log = logs.get("supervisor")
 
@@ -20,8 +21,6 @@ _BACKOFF = (0.2, 5.0)
 _WELL = 10.0
 #: Seconds a child may take to stop before it is killed: above a worker's own grace.
 PATIENCE = 35.0
-#: A child that ends so has refused its config: starting it again would refuse again.
-BAD_CONFIG = 78
 
 
 @dataclass
@@ -46,17 +45,21 @@ class Supervisor:
         self._reload = False
         self.code = 0
 
-    def run(self, on_started: Callable[[], None] = lambda: None) -> int:
-        """Start all, watch until told to stop, stop all in order; returns the exit code."""
+    def run(self, announce: Callable[[], bool] = lambda: True) -> int:
+        """Start all, watch until told to stop, stop all in order; returns the exit code.
+
+        `announce` is called every now and then until it returns True.
+        """
         for name in (signal.SIGINT, signal.SIGTERM):
             signal.signal(name, self._stop)
         signal.signal(signal.SIGHUP, self._hup)
         for child in self.children:
             self._start(child)
         try:
-            on_started()
+            announced = False
             while not self.stopping:
                 self._watch()
+                announced = announced or announce()
                 time.sleep(0.1)
         finally:
             for child in self.children:
@@ -78,7 +81,7 @@ class Supervisor:
 
     def _died(self, child: Child, code: int, now: float) -> None:
         child.process = None
-        if code == BAD_CONFIG:
+        if code == BAD_CONFIG:  # starting it again would end the same way
             self.code, self.stopping = code, True
             return
         child.failures = 1 if now - child.started > _WELL else child.failures + 1

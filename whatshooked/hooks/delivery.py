@@ -1,7 +1,7 @@
 """One POST to one hook: the seam behind which the HTTP client stands.
 
-The client is Rust's reqwest through pyreqwest: the fastest of those that keep a total deadline, stream the answer (so that
-a huge one is not read) and leave redirects, proxies of the environment and decompression alone.
+The client is Rust's reqwest through pyreqwest: the fastest of those that keep a total deadline, stream the answer (so
+that a huge one is not read) and leave redirects, proxies of the environment and decompression alone.
 """
 
 import time

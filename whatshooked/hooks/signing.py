@@ -7,8 +7,6 @@ from urllib.parse import quote
 
 #: Says that an operator replayed the event.
 REPLAY_HEADER = "webhook-replay"
-#: Headers that are ours and cannot be configured.
-OWN_HEADERS = ("webhook-id", "webhook-timestamp", "webhook-signature", REPLAY_HEADER)
 
 
 def webhook_id(event_id: str, hook_id: str) -> str:

@@ -123,7 +123,7 @@ class Cache:
         return stats
 
     async def sizes(self, hooks: Sequence[str]) -> tuple[dict[str, int], int, int, dict[str, int]]:
-        """Return sizes by state, the oldest id's ms (0: none), entries not read yet, and due by hook: cheap at any size.
+        """Return sizes by state, the oldest id's ms (0: none), entries not read, due by hook: cheap at any size.
 
         Raises StreamUnavailable.
         """

@@ -1,7 +1,7 @@
 """Many small wishes, few round trips: one flush in flight, and the next takes all that wait.
 
-Nobody waits for a timer: a lone wish is flushed at once, and under load the batch grows by itself to what arrives during
-one round trip.
+Nobody waits for a timer: a lone wish is flushed at once, and under load the batch grows by itself to what arrives
+during one round trip.
 """
 
 import asyncio

@@ -97,7 +97,14 @@ class Consumer:
         await self._link.call("DEL", self._keys.alive(self.name))
 
     async def ensure_group(self) -> None:
-        """Create the group at the stream's beginning unless it is there; raises StreamUnavailable."""
+        """Create the group at the stream's beginning unless it is there; raises StreamUnavailable.
+
+        It looks before it creates: a full Redis refuses even to be told of a group that is there, and would then never
+        be drained by a worker that starts.
+        """
+        (groups,) = await self._link.batch([("XINFO", "GROUPS", self._keys.events)])
+        if isinstance(groups, list) and any(_field(row, b"name") == GROUP.encode() for row in groups):
+            return
         (reply,) = await self._link.batch([("XGROUP", "CREATE", self._keys.events, GROUP, "0", "MKSTREAM")])
         if isinstance(reply, ResponseError) and not str(reply).startswith("BUSYGROUP"):
             raise StreamUnavailable(str(reply)) from reply

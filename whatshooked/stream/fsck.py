@@ -1,6 +1,7 @@
 """Whether the keys agree: pending list, open, due, dead, unmatched, poison and taken held against each other.
 
-Each entry is looked at, and mended, in one atomic step: what running workers are in the middle of is never a disagreement.
+Each entry is looked at, and mended, in one atomic step: what running workers are in the middle of is never a
+disagreement.
 """
 
 from collections.abc import AsyncIterator, Iterable

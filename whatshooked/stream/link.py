@@ -1,7 +1,7 @@
 """One connection to Redis that sends a batch of commands in one write and reads the answers in order.
 
-redis-py brings the connection (URL, TLS, password, RESP), hiredis packs the commands; nothing in between costs a pipeline
-object or a coroutine per command. Only this folder speaks X* commands and loads scripts.
+redis-py brings the connection (URL, TLS, password, RESP), hiredis packs the commands; nothing in between costs a
+pipeline object or a coroutine per command. Only this folder speaks X* commands and loads scripts.
 """
 
 import asyncio

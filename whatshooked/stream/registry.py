@@ -38,6 +38,16 @@ async def read_switches(link: Link, keys: Keys) -> dict[str, Switch]:
     return found
 
 
+async def drop_lapsed(link: Link, keys: Keys, in_file: Mapping[str, bool], switches: Mapping[str, Switch]) -> None:
+    """Forget the switches that a change of the file overruled: they must not come back with the file's next change.
+
+    Raises StreamUnavailable.
+    """
+    lapsed = [hook for hook, found in switches.items() if in_file.get(hook, found.file) != found.file]
+    if lapsed:
+        await link.call("HDEL", keys.switches, *lapsed)
+
+
 async def switch(link: Link, keys: Keys, hook_id: str, active: bool, in_file: bool) -> None:
     """Turn a hook on or off in every process; raises StreamUnavailable."""
     await link.call("HSET", keys.switches, hook_id, json.dumps({"active": active, "file": in_file}))

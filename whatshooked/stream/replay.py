@@ -29,15 +29,15 @@ class Operator:
     async def replay(self, ids: Sequence[str], *, hook_id: str = "", again: bool = False) -> dict[str, int]:
         """Open entries for the hooks that match now, or for `hook_id` alone.
 
-        Returns by id how many hooks will get it (0: none matches, or each has it or is getting it); an id that is not in
-        the stream is missing. A hook that took the event is left out, unless it is named or `again`. Raises
+        Returns by id how many hooks will get it (0: none matches, or each has it or is getting it); an id that is not
+        in the stream is missing. A hook that took the event is left out, unless it is named or `again`. Raises
         StreamUnavailable.
         """
         hooks = self._hooks()
-        known = await known_hooks(self._link, self._keys, hooks.by_id)
         replayed: dict[str, int] = {}
         for start in range(0, len(ids), BATCH):
             batch = ids[start : start + BATCH]
+            known = await self._known(batch)
             blobs = await self._link.batch([("XRANGE", self._keys.events, i, i) for i in batch])
             rows = []
             for event_id, blob in zip(batch, blobs, strict=True):
@@ -71,10 +71,10 @@ class Operator:
 
     async def discard(self, ids: Sequence[str], *, parked_only: bool, delete: bool) -> dict[str, int]:
         """Take entries out of the cache (and the stream, with `delete`); returns 1 by id for those taken out."""
-        known = list(await known_hooks(self._link, self._keys, self._hooks().by_id))
         answer: dict[str, int] = {}
         for start in range(0, len(ids), BATCH):
             batch = ids[start : start + BATCH]
+            known = list(await self._known(batch))
             keys = self._script_keys(known, batch)
             args = (msgspec.msgpack.encode(known), msgspec.msgpack.encode(batch), int(parked_only), int(delete))
             done, strange = await self._link.run(self._link.scripts.discard, keys, GROUP, *args)
@@ -82,6 +82,15 @@ class Operator:
                 raise StreamUnavailable("a hook appeared meanwhile, try again")
             answer |= dict(zip(batch, done, strict=True))
         return answer
+
+    async def _known(self, ids: Sequence[str]) -> dict[str, bool]:
+        """Return the hooks whose keys may name these entries; also those that nobody remembers but the entries."""
+        known = await known_hooks(self._link, self._keys, self._hooks().by_id)
+        for hooks in await self._link.batch([("HKEYS", self._keys.open(i)) for i in ids]):
+            if isinstance(hooks, Exception):
+                raise StreamUnavailable(str(hooks)) from hooks
+            known = dict.fromkeys((hook.decode() for hook in hooks), False) | known
+        return known
 
     async def _replay(
         self, known: dict[str, bool], rows: Sequence[tuple[str, Event | None, Iterable[Hook]]], *, again: bool

@@ -1,7 +1,7 @@
 """What keeps the stream in bounds: the cache's limits, history, and hooks that were removed from the config.
 
-Each pass does a bounded piece of work and decides nothing alone: whether an entry is parked, finished or in flight is looked
-at again in the script that removes it.
+Each pass does a bounded piece of work and decides nothing alone: whether an entry is parked, finished or in flight is
+looked at again in the script that removes it.
 """
 
 from collections.abc import Iterable
@@ -19,6 +19,8 @@ from whatshooked.stream.replay import Operator
 #: Entries that one pass of the janitor walks at most.
 WALK = 100_000
 _STEP = 500
+#: Share of Redis' `maxmemory` above which history gives way, whatever `history_bytes` says: webhooks need the room.
+FULL = 0.8
 #: Bytes that Redis needs for an entry's `taken` set, beside the entry.
 _TAKEN_BYTES = 160
 
@@ -43,21 +45,23 @@ class Upkeep:
         self._cursor = "-"
 
     async def enforce(self, limits: Limits, hooks: Iterable[str]) -> tuple[int, int]:
-        """Push out what is parked too long or too much; returns counts (too old, too many). Raises StreamUnavailable."""
+        """Push out what is parked too long or too much; return counts (too old, too many).
+
+        Raises StreamUnavailable.
+        """
         known = await known_hooks(self._link, self._keys, hooks)
         parked = await self._parked(list(known))
         now = await self._now()
         old = [i for i, since in parked.items() if since < now - limits.max_age_ms]
         aged = sum((await self._push_out(old)).values())
-        rest = await self._counted([i for i in parked if i not in set(old)])
-        surplus = len(rest) - limits.max_events
-        crowded = 0
-        for start in range(0, len(rest), _STEP):
-            if crowded >= surplus:
-                break
-            batch = rest[start : start + min(_STEP, surplus - crowded)]
-            crowded += sum((await self._push_out(batch)).values())
-        return aged, crowded
+        gone = set(old)
+        rest = [i for i in parked if i not in gone]
+        if len(rest) <= limits.max_events:  # to look at each costs, and can only make them fewer
+            return aged, 0
+        rest = await self._counted(rest)
+        # Each once: what is not parked any more was taken out by another worker's pass, and makes room as well.
+        surplus = rest[: max(len(rest) - limits.max_events, 0)]
+        return aged, sum((await self._push_out(surplus)).values())
 
     async def forget(self, limits: Limits) -> int:
         """Delete finished entries beyond history's bounds, oldest first; returns how many. Raises StreamUnavailable."""
@@ -66,15 +70,18 @@ class Upkeep:
         while walked < WALK:
             rows = await self._ids(self._cursor)
             aged = sum(1 for i in rows if int(i.partition("-")[0]) < by_age)
-            old = rows[: max(aged, min(surplus - count, len(rows)))]
-            if old:
-                keys = [self._keys.events, *map(self._keys.taken, old)]
-                count += await self._link.run(self._link.scripts.forget, keys, GROUP, msgspec.msgpack.encode(old))
-            walked += len(rows)
-            if len(old) < len(rows) or not rows:
+            room = max(surplus - count, 0)
+            if not rows or not (aged or room):
                 self._cursor = "-"  # what was pending on the way may be finished the next time
                 break
-            self._cursor = f"({old[-1]}"
+            keys = [self._keys.events, *map(self._keys.taken, rows)]
+            args = (GROUP, msgspec.msgpack.encode(rows), aged, room)
+            deleted, unread = await self._link.run(self._link.scripts.forget, keys, *args)
+            count += deleted
+            walked += len(rows)
+            self._cursor = "-" if unread else f"({rows[-1]}"
+            if unread:
+                break
         return count
 
     async def drop_removed(self, configured: Iterable[str]) -> dict[str, int]:
@@ -93,7 +100,7 @@ class Upkeep:
         """Return events closed and left (in flight) after a bounded piece of work."""
         due, dead = self._keys.due(hook), self._keys.dead(hook)
         closed = 0
-        for key in (due, dead):
+        for key in (due, dead, self._keys.poison):
             ids = [row.decode() for row in await self._link.call("ZRANGE", key, 0, _STEP - 1)]
             keys = [self._keys.events, self._keys.poison, due, dead, self._keys.hooks, *map(self._keys.open, ids)]
             done, _ = await self._link.run(
@@ -134,24 +141,34 @@ class Upkeep:
         ]
 
     async def _surplus(self, limits: Limits) -> tuple[int, int]:
-        """Return the ms before which history is over, and how many finished entries are over its bytes."""
+        """Return the ms before which history is over, and how many finished entries there is no room for."""
         by_age = await self._now() - limits.history_ms
         replies = await self._link.batch(
             [
                 ("XLEN", self._keys.events),
                 ("XPENDING", self._keys.events, GROUP),
                 ("MEMORY", "USAGE", self._keys.events),
+                ("INFO", "memory"),
             ]
         )
         if any(isinstance(reply, Exception) for reply in replies) or not replies[0] or not replies[2]:
             return by_age, 0
-        length, pending, size = replies
+        length, pending, size, memory = replies
         each = size / length + _TAKEN_BYTES
-        return by_age, max(length - pending[0] - int(limits.history_bytes / each), 0)
+        finished = length - pending[0]
+        too_many = finished - int(limits.history_bytes / each)
+        return by_age, max(too_many, min(finished, int(_shortage(memory) / each)), 0)
 
     async def _now(self) -> int:
         seconds, micros = await self._link.call("TIME")
         return int(seconds) * 1000 + int(micros) // 1000
+
+
+def _shortage(memory: bytes) -> float:
+    """Return the bytes by which Redis is fuller than it should be, from its INFO; 0 without a `maxmemory`."""
+    found = dict(line.split(b":", 1) for line in memory.splitlines() if b":" in line)
+    limit = int(found.get(b"maxmemory", 0))
+    return max(int(found.get(b"used_memory", 0)) - FULL * limit, 0.0) if limit else 0.0
 
 
 def _counts(states: Reply, entry: Reply) -> bool:

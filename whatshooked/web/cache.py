@@ -16,11 +16,11 @@ from whatshooked.web.gateway import Gateway
 
 log = logs.get("cache")
 
-_ID = re.compile(r"\d{1,15}-\d{1,15}")
+_ID = re.compile(r"[0-9]{1,15}-[0-9]{1,15}")
 After = Annotated[str, QueryParameter(description="list events behind this id")]
 Limit = Annotated[int, QueryParameter(ge=1, le=500, description="events of one page")]
 EventId = Annotated[str, QueryParameter(name="id", description="the event's stream id")]
-OnlyHook = Annotated[str, QueryParameter(name="hook", description="replay to this hook alone, even if it took the event")]
+OnlyHook = Annotated[str, QueryParameter(name="hook", description="replay to this hook alone, even if it took it")]
 Confirm = Annotated[bool, QueryParameter(description="really delete them")]
 Again = Annotated[bool, QueryParameter(description="replay also to hooks that took the event")]
 

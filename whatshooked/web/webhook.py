@@ -1,25 +1,25 @@
 """The intake: Meta's verification and its webhooks, one path per account.
 
-A bare ASGI function inside Litestar: the framework finds the path, and nothing of it stands between a body and the stream.
-The 200 is sent only when Redis holds every event of the body.
+A bare ASGI function: nothing of a framework stands between a body and the stream. The 200 is sent only when Redis holds
+every event of the body.
 """
 
 import asyncio
+import functools
 import hmac
 import time
-from collections import Counter
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
-from litestar import asgi
-from litestar.handlers import ASGIRouteHandler
+from prometheus_client import Counter
 
 from whatshooked import events, logs, metrics
 from whatshooked.config import Account
 from whatshooked.errors import NotAWebhook, StreamUnavailable
+from whatshooked.events import Event
 from whatshooked.meta import decode, payload
 from whatshooked.meta.signature import Verdict
-from whatshooked.stream.intake import Addition
+from whatshooked.stream.intake import Added, Addition
 from whatshooked.web.gateway import Gateway
 
 if TYPE_CHECKING:
@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
 log = logs.get("intake")
 
-_PATH = "/webhooks/whatsapp"
+#: An account's id follows.
+PATH = "/webhooks/whatsapp/"
 #: Bytes of a body at most: Meta sends up to 3 MB.
 BODY_LIMIT = 4 * 1024 * 1024
 #: Bodies above this are taken apart beside the event loop: others shall not wait for them.
@@ -43,13 +44,19 @@ class Webhook:
         self._gateway = gateway
 
     async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
-        status, body = await self._answer(scope, receive)
+        try:
+            status, body = await self._answer(scope, receive)
+        except Exception as error:
+            log.bug("A webhook ended in an error of ours", error)
+            status, body = _rejected("bug", 500, b"an error of ours, send again")
         headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", b"%d" % len(body))]
+        if status == 405:
+            headers.append((b"allow", b"GET, POST"))
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body, "more_body": False})
 
     async def _answer(self, scope: Any, receive: "Receive") -> tuple[int, bytes]:
-        account = self._gateway.accounts.by_id.get(scope["path"].removeprefix(_PATH).strip("/"))
+        account = self._gateway.accounts.by_id.get(scope["path"].removeprefix(PATH).strip("/"))
         if account is None:
             return _rejected("unknown_account", 404, b"no account of this name is configured")
         if scope["method"] == "GET":
@@ -85,25 +92,23 @@ class Webhook:
             items = payload.walk(body) if len(body) <= LARGE else await asyncio.to_thread(payload.walk, body)
         except NotAWebhook as error:
             return _rejected("not_json", 400, str(error).encode())
-        additions, types = await self._additions(account, items)
+        additions, found = await self._additions(account, items)
         try:
             added = await self._gateway.intake.add(additions) if additions else []
         except StreamUnavailable as error:
             metrics.REDIS_ERRORS.labels("intake").inc()
             log.error("Webhook not taken, Meta will resend it", account_id=account.id, error=str(error))
             return _rejected("unavailable", 503, b"not stored, send again")
-        for (event_type, new), count in Counter(zip(types, [one.new for one in added], strict=True)).items():
-            _count(event_type, count, new=new)
+        for event, one in zip(found, added, strict=True):
+            _counter(event.type, one.new).inc()
         metrics.WEBHOOK_SECONDS.observe(time.perf_counter() - start)
         if log.debugs:
-            for event_type, one in zip(types, added, strict=True):
-                log.debug(
-                    "Publishing event", account_id=account.id, event_type=event_type, event_id=one.id, new=one.new
-                )
+            for event, one in zip(found, added, strict=True):
+                _show(event, one)
         return 200, b"OK"
 
-    async def _additions(self, path: Account, items: list[payload.Item]) -> tuple[list[Addition], list[str]]:
-        additions, types = [], []
+    async def _additions(self, path: Account, items: list[payload.Item]) -> tuple[list[Addition], list[Event]]:
+        additions, found = [], []
         for i, item in enumerate(items, 1):
             owner = self._gateway.accounts.owner(
                 path, number_id=item.phone_number_id, waba_id=item.waba_id, meta=item.kind == "meta"
@@ -112,23 +117,12 @@ class Webhook:
                 metrics.FOREIGN_DROPPED.labels(path.id).inc()
                 log.warn("Event of a foreign number dropped", account_id=path.id, phone_number_id=item.phone_number_id)
                 continue
-            found = decode.event(item, owner.account_id, owner.foreign)
-            additions.append(Addition(events.encode(found.event), found.identity, found.day))
-            types.append(found.event.type)
+            incoming = decode.event(item, owner.account_id, owner.foreign)
+            additions.append(Addition(events.encode(incoming.event), incoming.identity, incoming.day))
+            found.append(incoming.event)
             if i % _TURN == 0:
                 await asyncio.sleep(0)
-        return additions, types
-
-
-def handler(gateway: Gateway) -> ASGIRouteHandler:
-    """Return the route of every account's webhook."""
-    webhook = Webhook(gateway)
-
-    @asgi(_PATH, is_mount=True, copy_scope=False)
-    async def receive_webhook(scope: "Scope", receive: "Receive", send: "Send") -> None:
-        await webhook(scope, receive, send)
-
-    return receive_webhook
+        return additions, found
 
 
 async def _read(headers: dict[bytes, bytes], receive: "Receive") -> bytes | None:
@@ -151,10 +145,25 @@ async def _read(headers: dict[bytes, bytes], receive: "Receive") -> bytes | None
     return b"".join(chunks)
 
 
+def _show(event: Event, added: Added) -> None:
+    """Write the debug line of one event; nothing of its text."""
+    item = decode.decode_item(event.raw)
+    log.debug(
+        f"Publishing {event.type.replace('.', ' ')} event" if added.new else "Event was published before",
+        account_id=event.account_id,
+        message_id=str(item.get("id") or ""),
+        from_=str(item.get("from") or item.get("from_user_id") or item.get("recipient_id") or ""),
+        type=str(item.get("type") or item.get("status") or event.field),
+        event_id=added.id,
+    )
+
+
 def _rejected(cause: str, status: int, text: bytes) -> tuple[int, bytes]:
     metrics.REJECTED.labels(cause).inc()
     return status, text
 
 
-def _count(event_type: str, count: int, *, new: bool) -> None:
-    (metrics.EVENTS if new else metrics.DUPLICATES).labels(events.family(event_type)).inc(count)
+@functools.lru_cache(maxsize=256)
+def _counter(event_type: str, new: bool) -> Counter:
+    """Return the count of a type's events, kept at hand: to look it up costs more than to count."""
+    return (metrics.EVENTS if new else metrics.DUPLICATES).labels(events.family(event_type))

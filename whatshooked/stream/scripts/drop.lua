@@ -17,10 +17,12 @@ for i, id in ipairs(cmsgpack.unpack(ARGV[3])) do
   if not in_flight then
     if redis.call('HDEL', open, hook) == 1 then
       closed = closed + 1
-      if redis.call('EXISTS', open) == 0 then
-        redis.call('ZREM', KEYS[2], id)
-        acked = acked + redis.call('XACK', events, group, id)
+      local poisoned = false
+      for _, state in ipairs(redis.call('HVALS', open)) do
+        if string.sub(state, 1, 1) == 'p' then poisoned = true end
       end
+      if not poisoned then redis.call('ZREM', KEYS[2], id) end
+      if redis.call('EXISTS', open) == 0 then acked = acked + redis.call('XACK', events, group, id) end
     end
     redis.call('ZREM', KEYS[3], id)
     redis.call('ZREM', KEYS[4], id)

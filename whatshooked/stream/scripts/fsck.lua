@@ -27,9 +27,10 @@ for i, id in ipairs(ids) do
     if pending then say(id, 'pending_without_entry', '', { 'XACK', events, group, id }) end
     if redis.call('EXISTS', open) == 1 then say(id, 'open_without_entry', '', { 'DEL', open }) end
     if redis.call('EXISTS', taken) == 1 then say(id, 'taken_without_entry', '', { 'DEL', taken }) end
+    pending, parked = nil, false
   elseif not pending and redis.call('EXISTS', open) == 1 then
     say(id, 'open_not_pending', '', { 'XCLAIM', events, group, ARGV[2], 0, id, 'FORCE', 'JUSTID' })
-    parked = true
+    pending, parked = true, true
   end
   local poisoned = false
   for h, hook in ipairs(hooks) do

@@ -18,7 +18,8 @@ local function later(a, b)
 end
 
 local delivered = '0-0'
-for _, info in ipairs(redis.call('XINFO', 'GROUPS', events)) do
+local groups = redis.pcall('XINFO', 'GROUPS', events) -- an error when nothing ever came in
+for _, info in ipairs(groups.err and {} or groups) do
   if info[2] == group then
     for k = 1, #info, 2 do
       if info[k] == 'last-delivered-id' then delivered = info[k + 1] end
