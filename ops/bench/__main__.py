@@ -1,0 +1,75 @@
+"""`python -m ops.bench [--quick] [--only intake|endtoend]`: measure, print the tables; exit code 1 below a floor."""
+
+import argparse
+import os
+import tempfile
+import time
+from pathlib import Path
+
+from ops.bench import endtoend, environment, intake, plan, table
+from ops.bench.stage import Stage
+
+_NAMES = {"raw": "ASGI, 200", "ours": "the gateway", "celery": "FastAPI + Celery", "bulk": "the gateway, bodies of 100"}
+
+Found = list[tuple[plan.Bar, float]]
+
+
+def main() -> int:
+    """Run the benchmark."""
+    parser = argparse.ArgumentParser(prog="python -m ops.bench", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="about two minutes instead of about ten")
+    parser.add_argument("--only", choices=("intake", "endtoend"), help="one part alone")
+    options = parser.parse_args()
+    chosen = plan.QUICK if options.quick else plan.FULL
+    environment.python()
+    started = time.monotonic()
+    found: Found = []
+    with tempfile.TemporaryDirectory(prefix="whb-") as folder, Stage(Path(folder)) as stage:
+        print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} at the start; trust the ratios\n")
+        if options.only != "endtoend":
+            found += _intake(stage, chosen)
+        if options.only != "intake":
+            found += _endtoend(stage, chosen)
+    print(table.verdicts(found))
+    print(f"\n{time.monotonic() - started:.0f} s")
+    return 0 if all(bar.met(value) for bar, value in found) else 1
+
+
+def _intake(stage: Stage, chosen: plan.Plan) -> Found:
+    result = intake.measure(stage, chosen)
+    rows = [["Intake, 64 connections", "events/s", "web us/event", "Redis us/event", "sender's core"]]
+    for name, rate in result.rates.items():
+        costs = (result.web_micros[name], result.redis_micros[name])
+        rows.append([_NAMES[name], f"{rate:,.0f}", *(f"{cost:.1f}" for cost in costs), f"{result.sender[name]:.0%}"])
+    print(table.layout(rows), end="\n\n", flush=True)
+    rates = result.rates
+    return [
+        (plan.INTAKE_OF_RAW, rates["ours"] / rates["raw"]),
+        (plan.INTAKE_OF_CELERY, rates["ours"] / rates["celery"]),
+        (plan.BULK_OF_SINGLE, rates["bulk"] / rates["ours"]),
+    ]
+
+
+def _endtoend(stage: Stage, chosen: plan.Plan) -> Found:
+    other = endtoend.arq(stage, chosen)
+    best, relaxed = endtoend.ours(stage, chosen)
+    rows = [["End to end", "events/s", "held", "missing", "p50 ms", "p99 ms", "Redis us/event"]]
+    for name, run in (("FastAPI + arq", other), ("the gateway", best), ("the gateway, half", relaxed)):
+        delays = (run.delay(0.5), run.delay(0.99), run.redis_micros)
+        held = "yes" if run.held else "NO"
+        rows.append([name, f"{run.rate:,.0f}", held, str(run.lost), *(f"{delay:.1f}" for delay in delays)])
+    print(table.layout(rows), end="\n\n")
+    for name, run in (("FastAPI + arq", other), ("the gateway", best)):
+        events = max(len(run.delays), 1)
+        used = ", ".join(f"{process} {seconds / events * 1e6:.0f}" for process, seconds in run.cpu.items())
+        print(f"CPU us/event of {name}: {used}")
+    print(flush=True)
+    return [
+        (plan.END_OF_ARQ, best.rate / other.rate if best.held else 0.0),
+        (plan.DELAY_HALF, relaxed.delay(0.5)),
+        (plan.DELAY_MOST, relaxed.delay(0.99)),
+    ]
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

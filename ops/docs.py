@@ -1,0 +1,117 @@
+"""Writes docs/configuration.md from the config's own JSON Schema, so that it cannot say anything else than the code.
+
+python -m ops.docs
+"""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from whatshooked.config import schema
+from whatshooked.config.model import UNAVAILABLE, EventLogger, Hook, Media, Metrics, RedisConfig
+
+PAGE = Path(__file__).parent.parent / "docs" / "configuration.md"
+
+_HEAD = """\
+# Configuration reference
+
+Written by `make docs` from the model in `whatshooked/config/model.py`; a test holds the two together.
+
+`config.json` is given with `-c FILE`, else named by `WHATSHOOKED_CONFIG`, else `./config.json`. `whatshooked check`
+says every fault and warning at once, `whatshooked schema` prints the JSON Schema for your editor, SIGHUP reads the file
+again (all of it or nothing; address and Redis stay until a restart).
+
+Any value may be `env:NAME` or `file:/path` instead, so that no secret stands in the file. An unknown key in `redis` or
+`metrics` is refused, elsewhere it is a warning that names the nearest known one.
+"""
+
+#: Where a section stands in the file, by its Struct, for the list of what is refused.
+_PLACES: dict[type, str] = {
+    Hook: "hooks[]",
+    Media: "media",
+    EventLogger: "event_logger",
+    RedisConfig: "redis",
+    Metrics: "metrics",
+}
+
+
+def render() -> str:
+    """Return the whole page."""
+    document = schema()
+    sections = "\n".join(_section(path, node) for path, node in _sections("", document))
+    return f"{_HEAD}\n{sections}\n{_refused()}"
+
+
+def _sections(path: str, node: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield each object of the file with its path, outer ones first."""
+    if not node.get("properties"):
+        return
+    yield path, node
+    for name, below in node["properties"].items():
+        here = f"{path}.{name}" if path else name
+        if below.get("type") == "array":
+            yield from _sections(f"{here}[]", below["items"])
+        else:
+            yield from _sections(here, below)
+
+
+def _section(path: str, node: dict[str, Any]) -> str:
+    title = f"`{path}`" if path else "Top level"
+    lines = [f"## {title}", "", node.get("description", ""), ""]
+    lines += ["| Key | Type | Default | Meaning |", "|---|---|---|---|"]
+    required = node.get("required", [])
+    for name, below in node["properties"].items():
+        default = "required" if name in required else _default(below)
+        meaning = "see below" if "properties" in below else below.get("description", "")
+        lines.append(f"| `{name}` | {_type(below)} | {default} | {_cell(meaning)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _type(node: dict[str, Any]) -> str:
+    if "anyOf" in node:  # the second is the reference to a variable or file, which any value may be
+        return _type(node["anyOf"][0]) + (" or array of them" if node["anyOf"][1].get("type") == "array" else "")
+    if "enum" in node:
+        return _cell(", ".join(f"`{json.dumps(value)}`" for value in node["enum"]))
+    kind = node.get("type", "")
+    if kind == "array":
+        return f"array of {_type(node['items'])}"
+    name = " or ".join(kind) if isinstance(kind, list) else kind
+    return name + _bounds(node)
+
+
+def _bounds(node: dict[str, Any]) -> str:
+    words = (("above ", "exclusiveMinimum"), ("from ", "minimum"), ("to ", "maximum"))
+    found = " ".join(f"{word}{node[name]}" for word, name in words if name in node)
+    return f" {found}" if found else ""
+
+
+def _default(node: dict[str, Any]) -> str:
+    if "properties" in node:
+        return ""
+    return f"`{json.dumps(node['default'])}`" if "default" in node else "none"
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+def _refused() -> str:
+    names = [f"`{_PLACES[section]}.{key}`" for section, keys in UNAVAILABLE.items() for key in sorted(keys)]
+    return (
+        "## Not in this version\n\n"
+        "These keys are refused by name, since a config must not promise what nobody keeps: "
+        + ", ".join(names)
+        + ". `redis.mode` can be `standalone` alone, `redis.shards` 1 alone. Loaded with a warning, without effect "
+        "yet: accounts of type `whatsmeow`, `media.*`, `event_logger.*`, `database.*`.\n"
+    )
+
+
+def main() -> None:
+    """Write the page."""
+    PAGE.parent.mkdir(exist_ok=True)
+    PAGE.write_text(render())
+
+
+if __name__ == "__main__":
+    main()

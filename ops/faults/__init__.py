@@ -1,0 +1,14 @@
+"""The crash harness: real processes die at chosen steps, and a ledger says what was lost or doubled.
+
+    python -m ops.faults            the long run: a table and a verdict, exit code 0 or 1
+
+ledger    what we acknowledged, what receivers accepted, what the cache holds: lost? stuck? doubled without a reason?
+journal   what each worker process wrote down about its attempts, to tell which were cut off by a fault
+steps     the places at which a process can be made to die or to freeze
+mutants   known mistakes, put into the code on purpose: each must turn the ledger red
+launch    runs one of our commands with a fault or a mutant in it (the product has no crash points)
+valkey    a Redis that can be killed and started again on the same files
+peers     Meta, who resends until it gets a 200, and the receivers of two hooks
+stage     all the processes of one run
+campaign  one run: faults one after the other under traffic, then silence, then the verdict
+"""

@@ -1,0 +1,153 @@
+"""The steps of an event's way at which a process can be made to die or to freeze.
+
+Each is a function of the product and the moment before or after one of its calls; the function is wrapped from outside,
+so there is no crash point in the product. A step comes about only when its call did something: an empty read is none.
+"""
+
+import functools
+import importlib
+import os
+import signal
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ops.faults.journal import Journal
+
+Call = Callable[..., Awaitable[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A place: `module`, the function's name in it, before or after its call, and the kind of process it is in.
+
+    `counts` is given the call's arguments and its result (None before the call), and says whether it did something.
+    """
+
+    module: str
+    name: str
+    before: bool
+    counts: Callable[[tuple[Any, ...], Any], bool]
+    process: str = "worker"
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What happens at a step when it comes about for the `nth` time: a freeze of `seconds`, or a kill (0).
+
+    `stop`: the process is told to stop (SIGTERM) just before it freezes, and Redis dies while it is frozen.
+    """
+
+    step: str
+    nth: int = 1
+    seconds: float = 0.0
+    stop: bool = False
+
+    @property
+    def ends(self) -> bool:
+        """Whether the process is gone after it."""
+        return self.stop or not self.seconds
+
+    @classmethod
+    def parse(cls, text: str) -> "Fault":
+        """Return the fault of "STEP[:NTH[:SECONDS[:stop]]]"; raises ValueError."""
+        step, *rest = text.split(":")
+        if step not in STEPS:
+            raise ValueError(f"unknown step {step!r}, known: {', '.join(STEPS)}")
+        return cls(step, int(rest[0]) if rest else 1, float(rest[1]) if len(rest) > 1 else 0.0, rest[2:] == ["stop"])
+
+    def __str__(self) -> str:
+        return f"{self.step}:{self.nth}:{self.seconds:g}" + (":stop" if self.stop else "")
+
+
+def _some(_: tuple[Any, ...], result: Any) -> bool:
+    return bool(result)
+
+
+def _always(_: tuple[Any, ...], __: Any) -> bool:
+    return True
+
+
+def _accepted(_: tuple[Any, ...], result: Any) -> bool:
+    return type(result).__name__ == "Delivered"
+
+
+def _outcome(kind: str) -> Callable[[tuple[Any, ...], Any], bool]:
+    """Match a flush of the settler that holds an outcome of this kind: `accepted`, or NotTaken's own words."""
+
+    def counts(arguments: tuple[Any, ...], _: Any) -> bool:
+        return any(getattr(outcome, "kind", "accepted") == kind for outcome in arguments[1])
+
+    return counts
+
+
+def _leases(_: tuple[Any, ...], result: Any) -> bool:
+    return any(claimed.leases for claimed in result.values())
+
+
+_STREAM = "whatshooked.stream"
+STEPS: Mapping[str, Step] = {
+    # The web process, between ADD and its answer to Meta.
+    "add": Step(f"{_STREAM}.intake", "Intake._flush", False, _some, "web"),
+    "read": Step(f"{_STREAM}.consume", "Consumer.read", False, _some),
+    # Routed in Redis, and nobody here knows yet.
+    "route": Step(f"{_STREAM}.consume", "Consumer.route", False, lambda _, result: bool(result.ids)),
+    "before_post": Step("whatshooked.hooks.delivery", "Sender.post", True, _always),
+    # The hook has it, and DONE was not sent yet.
+    "after_post": Step("whatshooked.hooks.delivery", "Sender.post", False, _accepted),
+    # The hook refused, and RETRY was not sent yet.
+    "refused": Step("whatshooked.hooks.delivery", "Sender.post", False, lambda *call: not _accepted(*call)),
+    "done": Step(f"{_STREAM}.settle", "Settler._flush", False, _outcome("accepted")),
+    "retry": Step(f"{_STREAM}.settle", "Settler._flush", False, _outcome("again")),
+    "claim": Step("workers.due", "claim", False, _leases),
+    "recover": Step(f"{_STREAM}.consume", "Consumer.recover", False, lambda _, result: bool(result.entries)),
+    # Only in a mutant that has such a gap: after the first of the two commands that ADD is.
+    "gap": Step("ops.faults.mutants", "gap", False, _always, "web"),
+}
+
+
+def arm(fault: Fault, journal: Journal) -> None:
+    """Make this process die or freeze by `fault`."""
+    step = STEPS[fault.step]
+    left = fault.nth
+
+    def strike(arguments: tuple[Any, ...], result: Any) -> None:
+        nonlocal left
+        if left and step.counts(arguments, result):
+            left -= 1
+            if not left:
+                _strike(fault, journal)
+
+    def wrapping(call: Call) -> Call:
+        @functools.wraps(call)
+        async def wrapped(*arguments: Any, **named: Any) -> Any:
+            if step.before:
+                strike(arguments, None)
+                return await call(*arguments, **named)
+            result = await call(*arguments, **named)
+            strike(arguments, result)
+            return result
+
+        return wrapped
+
+    wrap(step.module, step.name, wrapping)
+
+
+def _strike(fault: Fault, journal: Journal) -> None:
+    journal.fault(fault.step)
+    if not fault.seconds:
+        os.kill(os.getpid(), signal.SIGKILL)
+    if fault.stop:
+        os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(fault.seconds)  # the whole process stands still, as in a paused machine
+    journal.thawed(fault.step)
+
+
+def wrap(module: str, name: str, wrapping: Callable[[Any], Any]) -> None:
+    """Replace a function ("f" or "Class.f") of a module; raises AttributeError when the product has no such thing."""
+    owner: Any = importlib.import_module(module)
+    *outer, last = name.split(".")
+    for part in outer:
+        owner = getattr(owner, part)
+    setattr(owner, last, wrapping(getattr(owner, last)))
