@@ -49,6 +49,12 @@ class Credentials:
 
     async def run(self) -> None:
         """Check until told to stop."""
+        try:
+            await self._follow()
+        finally:
+            await self._graph.close()
+
+    async def _follow(self) -> None:
         while not self.stopping.is_set():
             for account in self._config().whatsapp:
                 if account.business_api is not None and not self.stopping.is_set():
@@ -58,7 +64,6 @@ class Credentials:
                     await self.stopping.wait()
             except TimeoutError:
                 continue
-        await self._graph.close()
 
     async def _check_in_turn(self, account: Account) -> None:
         try:

@@ -8,7 +8,6 @@ import asyncio
 import hashlib
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Literal
 
 import msgspec
@@ -36,8 +35,7 @@ def lease_ms(hook: Hook) -> int:
     return round((hook.timeout + LEASE_MARGIN) * 1000)
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
+class Attempt(msgspec.Struct, frozen=True):
     """The right and the duty to make one attempt; `deadline` is this process's own clock (time.monotonic)."""
 
     event_id: str
@@ -48,6 +46,15 @@ class Attempt:
     replay: bool
     deadline: float
     body: bytes
+
+
+class Counts:
+    """A hook's metrics, kept at hand: to look one up by its label costs as much as to count."""
+
+    def __init__(self, hook_id: str) -> None:
+        self.accepted = metrics.ATTEMPTS.labels(hook_id, "accepted")
+        self.seconds = metrics.ATTEMPT_SECONDS.labels(hook_id)
+        self.delivery = metrics.DELIVERY_SECONDS.labels(hook_id)
 
 
 class Attempts:
@@ -62,7 +69,8 @@ class Attempts:
         self._slots = slots
         self._hooks = hooks
         self._tasks: dict[asyncio.Task[None], Attempt] = {}
-        self._failing: set[str] = set()
+        self._posting: set[int] = set()
+        self._counts: dict[str, Counts] = {}
         self.keeps_dead = True
 
     def start(self, attempt: Attempt, then: Callable[[], None] | None = None) -> None:
@@ -79,16 +87,19 @@ class Attempts:
             await asyncio.wait(self._tasks, timeout=patience)
         for task, attempt in list(self._tasks.items()):
             task.cancel()
-            # The hook may have it already: an attempt was made, and the next one is due at once.
-            outcome = NotTaken(attempt.event_id, attempt.hook.id, attempt.token, "again", error="the worker stopped")
+            # Once its POST began the hook may have it: that was an attempt. Either way the next one is due at once.
+            kind: Literal["again", "free"] = "again" if id(attempt) in self._posting else "free"
+            outcome = NotTaken(attempt.event_id, attempt.hook.id, attempt.token, kind, error="the worker stopped")
             self._settler.record(outcome).add_done_callback(_retrieved)
 
     async def _run(self, attempt: Attempt) -> None:
         hook = attempt.hook
         try:
             async with self._slots.posting(hook):
+                self._posting.add(id(attempt))
                 outcome = await self._make(attempt)
         finally:
+            self._posting.discard(id(attempt))
             self._slots.free(hook)
         try:
             await self._settler.record(outcome)
@@ -108,7 +119,7 @@ class Attempts:
         result = await self._sender.post(
             hook, event.type, event.account_id, attempt.event_id, attempt.body, replay=attempt.replay
         )
-        metrics.ATTEMPT_SECONDS.labels(hook.id).observe(result.seconds)
+        self._count(hook.id).seconds.observe(result.seconds)
         match result:
             case Delivered():
                 return self._accepted(attempt, result)
@@ -117,11 +128,12 @@ class Attempts:
 
     def _accepted(self, attempt: Attempt, result: Delivered) -> Taken:
         hook = attempt.hook
-        metrics.ATTEMPTS.labels(hook.id, "accepted").inc()
+        counts = self._count(hook.id)
+        counts.accepted.inc()
         age = time.time() - int(attempt.event_id.partition("-")[0]) / 1000
-        metrics.DELIVERY_SECONDS.labels(hook.id).observe(max(age, 0.0))
-        if hook.id in self._failing:
-            self._failing.discard(hook.id)
+        counts.delivery.observe(max(age, 0.0))
+        if hook.id in self._slots.failing:
+            self._slots.failing.discard(hook.id)
             log.info("Hook accepts events again", hook_id=hook.id)
         self._tell("success", attempt, result)
         return Taken(attempt.event_id, hook.id)
@@ -129,8 +141,8 @@ class Attempts:
     def _refused(self, attempt: Attempt, result: Refused) -> NotTaken:
         hook, event_type = attempt.hook, attempt.event.type
         metrics.ATTEMPTS.labels(hook.id, "refused" if result.status else "failed").inc()
-        if hook.id not in self._failing:
-            self._failing.add(hook.id)
+        if hook.id not in self._slots.failing:
+            self._slots.failing.add(hook.id)
             log.warn("Hook does not accept events", hook_id=hook.id, url=shown(hook.url), error=result.error)
         self._tell("failed", attempt, result)
         delay = retry.delay_ms(attempt.number, event_type)
@@ -153,12 +165,19 @@ class Attempts:
             attempt.event_id, hook.id, attempt.token, kind, delay or 0, status=result.status, error=result.error
         )
 
+    def _count(self, hook_id: str) -> Counts:
+        counts = self._counts.get(hook_id)
+        if counts is None:
+            counts = self._counts[hook_id] = Counts(hook_id)
+        return counts
+
     def _tell(self, what: str, attempt: Attempt, result: Delivered | Refused | None = None) -> None:
         """Publish `hook.<what>` when some other hook asks for it; a lost one is counted and nothing else."""
         event_type, hook = f"hook.{what}", attempt.hook
-        if attempt.event.type.startswith("hook.") or not self._hooks().anyone_wants(
-            event_type, attempt.event.account_id, but=hook.id
-        ):
+        hooks = self._hooks()
+        if not hooks.tells or attempt.event.type.startswith("hook."):
+            return
+        if not hooks.anyone_wants(event_type, attempt.event.account_id, but=hook.id):
             return
         data = {
             "hook_id": hook.id,

@@ -102,9 +102,10 @@ class Process:
         await self._end("reader", "claimer")
         await self._attempts.drain(GRACE)
         await self._settler.drain(patience=5.0)
-        await self._end("recovery", "switches", "credentials")
-        if "upkeep" in self._loops:  # not so when we are stopped while waiting for Redis
-            self._loops["upkeep"].cancel()
+        for name in ("credentials", "upkeep"):  # a call to Graph or a long pass is not worth waiting for
+            if name in self._loops:
+                self._loops[name].cancel()
+        await self._end("recovery", "switches", "credentials", "upkeep")
         try:
             await self.consumer.farewell()
         except StreamUnavailable:
@@ -145,36 +146,42 @@ class Process:
             await asyncio.sleep(UPKEEP_EVERY)
 
     async def _one_pass(self) -> None:
-        """Trouble with Redis is left to the next pass."""
-        cache, hooks = self.config.message_cache, list(self.hooks.by_id)
-        day = 86_400_000
-        limits = Limits(
+        """Each step's trouble with Redis is left to its next pass, and keeps no other step from its own."""
+        hooks = list(self.hooks.by_id)
+        for step in (self._enforce, self._forget, self._drop_removed):
+            try:
+                await step(hooks)
+            except StreamUnavailable as error:
+                metrics.REDIS_ERRORS.labels("upkeep").inc()
+                log.warn("Upkeep failed, trying again", step=step.__name__.strip("_"), error=str(error))
+
+    async def _enforce(self, hooks: list[str]) -> None:
+        aged, crowded = await self._upkeep.enforce(self._limits(), hooks)
+        old, many = ("too_old", "too_many") if self.config.message_cache.enabled else ("cache_off", "cache_off")
+        for reason, count in ((old, aged), (many, crowded)):
+            if count:
+                metrics.LEFT_CACHE.labels(reason).inc(count)
+                log.warn("Cached events pushed out", reason=reason, events=count)
+
+    async def _forget(self, _: list[str]) -> None:
+        metrics.FORGOTTEN.inc(await self._upkeep.forget(self._limits()))
+
+    async def _drop_removed(self, hooks: list[str]) -> None:
+        # Only who has been in touch all along may judge that nobody shows a hook any more.
+        if self._recovery.steady_seconds * 1000 <= REMOVED_AFTER_MS:
+            return
+        for hook, count in (await self._upkeep.drop_removed(hooks)).items():
+            metrics.LEFT_CACHE.labels("hook_removed").inc(count)
+            log.warn("Events of a removed hook given up", hook_id=hook, events=count)
+
+    def _limits(self) -> Limits:
+        cache, day = self.config.message_cache, 86_400_000
+        return Limits(
             max_events=cache.max_events if cache.enabled else 0,
             max_age_ms=round(cache.max_age_days * day) if cache.enabled else 0,
             history_ms=round(cache.history_hours * day / 24),
             history_bytes=cache.history_bytes,
         )
-        try:
-            aged, crowded = await self._upkeep.enforce(limits, hooks)
-            forgotten = await self._upkeep.forget(limits)
-            # Only who has been in touch all along may judge that nobody shows a hook any more.
-            steady = self._recovery.steady_seconds * 1000 > REMOVED_AFTER_MS
-            removed = await self._upkeep.drop_removed(hooks) if steady else {}
-        except StreamUnavailable as error:
-            metrics.REDIS_ERRORS.labels("upkeep").inc()
-            log.warn("Upkeep failed, trying again", error=str(error))
-            return
-        self._report(aged, crowded, forgotten, removed)
-
-    def _report(self, aged: int, crowded: int, forgotten: int, removed: dict[str, int]) -> None:
-        metrics.FORGOTTEN.inc(forgotten)
-        for reason, count in (("too_old", aged), ("too_many", crowded)):
-            if count:
-                metrics.LEFT_CACHE.labels(reason).inc(count)
-                log.warn("Cached events pushed out by a limit", reason=reason, events=count)
-        for hook, count in removed.items():
-            metrics.LEFT_CACHE.labels("hook_removed").inc(count)
-            log.warn("Events of a removed hook given up", hook_id=hook, events=count)
 
     def _apply_cache_mode(self) -> None:
         self._reader.keeps_unmatched = self._attempts.keeps_dead = self.config.message_cache.enabled

@@ -9,8 +9,8 @@ from collections import Counter
 
 from whatshooked.config import Hook
 
-#: Leases per POST that a hook may have at once.
-AHEAD = 4
+#: Leases per POST that a hook may have at once, while it accepts events.
+AHEAD = 16
 
 
 class Slots:
@@ -21,6 +21,8 @@ class Slots:
         self._posting: dict[tuple[str, int], asyncio.Semaphore] = {}
         #: Hooks with due events left behind: new events queue up behind them instead of overtaking.
         self.backlog: set[str] = set()
+        #: Hooks whose last attempt failed: no lease is taken ahead for them, it would only run out.
+        self.failing: set[str] = set()
         #: Set when a hook with a backlog has room for a good part of its cap.
         self.wake = asyncio.Event()
 
@@ -31,7 +33,8 @@ class Slots:
 
     def room(self, hook: Hook) -> int:
         """Return how many more attempts the hook may have now."""
-        return hook.concurrency * AHEAD - self._busy[hook.id]
+        ahead = 1 if hook.id in self.failing else AHEAD
+        return max(hook.concurrency * ahead - self._busy[hook.id], 0)
 
     def take(self, hook: Hook) -> bool:
         """Take a slot for a new event, unless the hook is at its cap or older events wait for it."""

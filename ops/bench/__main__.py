@@ -53,17 +53,19 @@ def _intake(stage: Stage, chosen: plan.Plan) -> Found:
 def _endtoend(stage: Stage, chosen: plan.Plan) -> Found:
     other = endtoend.arq(stage, chosen)
     best, relaxed = endtoend.ours(stage, chosen)
-    rows = [["End to end", "events/s", "held", "missing", "p50 ms", "p99 ms", "Redis us/event"]]
+    rows = [["End to end", "events/s", "held", "backlog", "missing", "p50 ms", "p99 ms", "Redis us/event"]]
     for name, run in (("FastAPI + arq", other), ("the gateway", best), ("the gateway, half", relaxed)):
         delays = (run.delay(0.5), run.delay(0.99), run.redis_micros)
         held = "yes" if run.held else "NO"
-        rows.append([name, f"{run.rate:,.0f}", held, str(run.lost), *(f"{delay:.1f}" for delay in delays)])
+        rows.append(
+            [name, f"{run.rate:,.0f}", held, str(run.backlog), str(run.lost), *(f"{delay:.1f}" for delay in delays)]
+        )
     print(table.layout(rows), end="\n\n")
     for name, run in (("FastAPI + arq", other), ("the gateway", best)):
         events = max(len(run.delays), 1)
         used = ", ".join(f"{process} {seconds / events * 1e6:.0f}" for process, seconds in run.cpu.items())
         print(f"CPU us/event of {name}: {used}")
-    print(flush=True)
+    print(f"Events received twice: {stage.ledger.repeats[0]:.0f}\n", flush=True)
     return [
         (plan.END_OF_ARQ, best.rate / other.rate if best.held else 0.0),
         (plan.DELAY_HALF, relaxed.delay(0.5)),

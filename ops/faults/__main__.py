@@ -70,7 +70,7 @@ def _carry_out(name: str, plan: Plan, shows: str) -> tuple[Result, bool]:
     said = ("green" if verdict.green else "red") + ("" if as_expected else " !!")
     figures = (verdict.events, verdict.accepted, verdict.parked, result.kills, result.outages, result.cut_off)
     print(_ROW.format(name, *figures, verdict.explained, *counts, round(result.seconds), said), flush=True)
-    for fault in verdict.faults if not as_expected else ():
+    for fault in (*verdict.disagreements, *verdict.faults) if not as_expected else ():
         print(f"    {fault}", flush=True)
     return result, as_expected
 

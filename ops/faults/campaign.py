@@ -196,7 +196,7 @@ class Campaign:
         verdict = self._judge(kept)
         async with Link(self._stage.valkey.url) as link:
             disagreements = await examine(link, self._stage.keys, list(HOOKS), repair=False)
-        self._faults += [f"keys disagree: {one.what} of {one.id} {one.hook}".rstrip() for one in disagreements]
+        verdict.disagreements = [f"{one.what} of {one.id} {one.hook}".rstrip() for one in disagreements]
         verdict.faults = self._faults
         fired = Counter(line.step for one in self._stage.launched for line in one.lines() if line.what == "fault")
         return Result(

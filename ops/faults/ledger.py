@@ -37,6 +37,9 @@ class Kept:
         return not self.hooks or hook_id in self.hooks
 
 
+_REASONS = ("lost", "stuck", "doubled", "twice_in", "disagreements", "faults")
+
+
 @dataclass
 class Verdict:
     """What the ledger found; green when nothing is lost, stuck, doubled or twice in."""
@@ -49,21 +52,23 @@ class Verdict:
     stuck: list[tuple[str, str]] = field(default_factory=list)
     doubled: list[tuple[str, str]] = field(default_factory=list)
     twice_in: list[str] = field(default_factory=list)
-    #: What is wrong besides the events: a step that did not fire, a process that died by itself, keys that disagree.
+    #: What fsck finds at the end.
+    disagreements: list[str] = field(default_factory=list)
+    #: What is wrong with the run itself: a step that did not fire, a process that died by itself.
     faults: list[str] = field(default_factory=list)
 
     @property
     def green(self) -> bool:
         """Whether everything was kept and nothing doubled without a reason."""
-        return not (self.lost or self.stuck or self.doubled or self.twice_in or self.faults)
+        return not any(getattr(self, name) for name in _REASONS)
 
     def __str__(self) -> str:
-        counts = {name: len(getattr(self, name)) for name in ("lost", "stuck", "doubled", "twice_in", "faults")}
+        counts = {name: len(getattr(self, name)) for name in _REASONS}
         said = ", ".join(f"{name} {count}" for name, count in counts.items())
         head = (
             f"{self.events} events, {self.accepted} accepted, {self.parked} parked, {self.explained} doubles explained"
         )
-        return "; ".join([f"{'GREEN' if self.green else 'RED'}: {head}; {said}", *self.faults])
+        return "; ".join([f"{'GREEN' if self.green else 'RED'}: {head}; {said}", *self.disagreements, *self.faults])
 
 
 def judge(

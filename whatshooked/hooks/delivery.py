@@ -5,10 +5,10 @@ that a huge one is not read) and leave redirects, proxies of the environment and
 """
 
 import time
-from dataclasses import dataclass
 from datetime import timedelta
 from urllib.parse import quote, urlencode, urlsplit, urlunsplit
 
+import msgspec
 from pyreqwest.client import ClientBuilder
 from pyreqwest.exceptions import PyreqwestError, RequestTimeoutError
 
@@ -20,8 +20,7 @@ from whatshooked.hooks import signing
 ANSWER_LIMIT = 64 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Delivered:
+class Delivered(msgspec.Struct, frozen=True):
     """The hook accepted the event with a 2xx."""
 
     status: int
@@ -29,8 +28,7 @@ class Delivered:
     answer: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Refused:
+class Refused(msgspec.Struct, frozen=True):
     """The hook answered anything but 2xx (`status`), or nothing came of the attempt (`status` 0)."""
 
     status: int

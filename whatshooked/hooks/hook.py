@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from whatshooked.config import Hook
-from whatshooked.events import Event
+from whatshooked.events import EVENT_TYPES, Event
 
 
 class Switch(msgspec.Struct, frozen=True):
@@ -23,6 +23,8 @@ class Hooks:
         self.by_id = {hook.id: hook for hook in self.all}
         switches = switches or {}
         self.active = tuple(hook for hook in self.all if is_active(hook, switches.get(hook.id)))
+        #: Whether any hook asks for `hook.*` events at all.
+        self.tells = any(wants_family(hook, "hook.") for hook in self.active)
         self._matches: dict[tuple[str, str], tuple[Hook, ...]] = {}
 
     def match(self, event: Event) -> tuple[Hook, ...]:
@@ -52,9 +54,18 @@ def wants(hook: Hook, event_type: str, account_id: str) -> bool:
     """Return whether a hook asks for this type of this account; no `events` means all but `meta.*`."""
     if hook.accounts and account_id not in hook.accounts:
         return False
+    return _names(hook, event_type)
+
+
+def _names(hook: Hook, event_type: str) -> bool:
     if not hook.events:
         return not event_type.startswith("meta.")
     return any(_covers(pattern, event_type) for pattern in hook.events)
+
+
+def wants_family(hook: Hook, prefix: str) -> bool:
+    """Return whether a hook asks for any of the 13 types that begin so."""
+    return any(_names(hook, event_type) for event_type in EVENT_TYPES if event_type.startswith(prefix))
 
 
 def told_by(event: Event) -> str:

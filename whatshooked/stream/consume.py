@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 import msgspec
-from redis.exceptions import ResponseError
 
 from whatshooked.errors import StreamUnavailable
 from whatshooked.keys import GROUP, PARKED, Keys
@@ -33,24 +32,21 @@ class Park(IntEnum):
     POISON = 2
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True):
     """One stream entry as read: its id and its blob."""
 
     id: str
     blob: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Want:
+class Want(msgspec.Struct, frozen=True):
     """A hook that gets an entry, and whether this process posts to it at once (a lease) or leaves it to CLAIM."""
 
     hook_id: str
     leased: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
+class Route(msgspec.Struct, frozen=True):
     """Where one entry goes."""
 
     id: str
@@ -105,9 +101,7 @@ class Consumer:
         (groups,) = await self._link.batch([("XINFO", "GROUPS", self._keys.events)])
         if isinstance(groups, list) and any(_field(row, b"name") == GROUP.encode() for row in groups):
             return
-        (reply,) = await self._link.batch([("XGROUP", "CREATE", self._keys.events, GROUP, "0", "MKSTREAM")])
-        if isinstance(reply, ResponseError) and not str(reply).startswith("BUSYGROUP"):
-            raise StreamUnavailable(str(reply)) from reply
+        await ensure_group(self._link, self._keys)
 
     async def read(self) -> list[Entry]:
         """Return new entries, waiting up to a second for them.
@@ -170,6 +164,11 @@ class Consumer:
         )
         found = [Entry(row[0].decode(), row[1]) for row in entries]
         return Recovered(found, [row.decode() for row in poisoned], bool(gone))
+
+
+async def ensure_group(link: Link, keys: Keys) -> None:
+    """Create the group at the stream's beginning unless it is there; raises StreamUnavailable."""
+    await link.run(link.scripts.group, [keys.events, keys.unmatched, keys.poison], GROUP)
 
 
 def _raise_first(replies: Sequence[Reply]) -> None:

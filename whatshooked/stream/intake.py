@@ -2,8 +2,8 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+import msgspec
 from redis.exceptions import RedisError
 
 from whatshooked.errors import StreamUnavailable
@@ -24,8 +24,7 @@ EVENTS_PER_FLUSH = 1024
 BYTES_PER_CALL = 4 * 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Addition:
+class Addition(msgspec.Struct, frozen=True):
     """An event on its way in: the entry's blob, its 16-byte identity and the day of Meta's own timestamp."""
 
     blob: bytes
@@ -33,8 +32,7 @@ class Addition:
     day: int
 
 
-@dataclass(frozen=True, slots=True)
-class Added:
+class Added(msgspec.Struct, frozen=True):
     """The id an event has in the stream, and whether this is the first time it was seen."""
 
     id: str

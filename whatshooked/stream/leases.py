@@ -14,8 +14,7 @@ from whatshooked.stream.link import Link
 LEASES_TO_POISON = 5
 
 
-@dataclass(frozen=True, slots=True)
-class Lease:
+class Lease(msgspec.Struct, frozen=True):
     """The right to make one attempt: until `token` (server's ms), the attempt's number, and the entry."""
 
     event_id: str
@@ -54,8 +53,9 @@ async def claim(link: Link, keys: Keys, wishes: Sequence[Wish], *, suspects: int
     """
     seconds, micros = await link.call("TIME")
     now = int(seconds) * 1000 + int(micros) // 1000
+    # Twice as many as wanted: suspects at the head, which go one by one, do not hold up what stands behind them.
     looks = await link.batch(
-        [("ZRANGEBYSCORE", keys.due(wish.hook_id), "-inf", now, "LIMIT", 0, wish.most) for wish in wishes]
+        [("ZRANGEBYSCORE", keys.due(wish.hook_id), "-inf", now, "LIMIT", 0, wish.most * 2) for wish in wishes]
     )
     due = [(wish, [row.decode() for row in _rows(look)]) for wish, look in zip(wishes, looks, strict=True) if look]
     if not due:
@@ -65,7 +65,15 @@ async def claim(link: Link, keys: Keys, wishes: Sequence[Wish], *, suspects: int
             (
                 link.scripts.claim,
                 [keys.events, keys.poison, keys.due(wish.hook_id), *map(keys.open, ids)],
-                (GROUP, wish.hook_id, wish.lease_ms, LEASES_TO_POISON, suspects, msgspec.msgpack.encode(ids)),
+                (
+                    GROUP,
+                    wish.hook_id,
+                    wish.lease_ms,
+                    LEASES_TO_POISON,
+                    suspects,
+                    wish.most,
+                    msgspec.msgpack.encode(ids),
+                ),
             )
             for wish, ids in due
         ]
@@ -80,7 +88,7 @@ async def claim(link: Link, keys: Keys, wishes: Sequence[Wish], *, suspects: int
             ],
             [row.decode() for row in poisoned],
             [row.decode() for row in vanished],
-            more=len(ids) == wish.most,
+            more=len(ids) >= wish.most,
         )
     return claimed
 

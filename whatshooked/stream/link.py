@@ -41,6 +41,7 @@ class Scripts:
     """All the scripts; their names are those of the design's steps."""
 
     def __init__(self) -> None:
+        self.group = Script("group")
         self.beat = Script("beat")
         self.add = Script("add")
         self.route = Script("route")
@@ -128,6 +129,8 @@ class Link:
         return replies
 
     async def _exchange(self, commands: Sequence[Command]) -> list[Reply]:
+        if self._connection is not None and _hung_up(self._connection):
+            await self.close()  # while we were idle: nothing is sent yet, so nothing is in doubt
         connection = self._connection or await self._connect()
         if not commands:
             return []
@@ -149,6 +152,11 @@ class Link:
             script.sha = reply.decode()
         self._connection = connection
         return connection
+
+
+def _hung_up(connection: Connection) -> bool:
+    reader = connection._reader
+    return reader is None or reader.at_eof()
 
 
 def _packed(commands: Sequence[Command]) -> bytes:

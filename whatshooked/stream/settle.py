@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 import msgspec
@@ -19,16 +18,14 @@ OUTCOMES_PER_FLUSH = 512
 ERROR_CHARS = 300
 
 
-@dataclass(frozen=True, slots=True)
-class Taken:
+class Taken(msgspec.Struct, frozen=True):
     """A hook accepted the event."""
 
     event_id: str
     hook_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class NotTaken:
+class NotTaken(msgspec.Struct, frozen=True):
     """A hook did not; only who still holds the lease `token` may record it.
 
     `kind`: again = due after `delay_ms`; dead = given up, kept in the cache; drop = given up, not kept; free = no POST
@@ -109,7 +106,7 @@ class Settler:
         by_event = _by_event(taken)
         hooks = list(dict.fromkeys(outcome.hook_id for outcome in taken))
         index = {hook: i + 1 for i, hook in enumerate(hooks)}
-        keys = [self._keys.events, self._keys.unmatched, self._keys.poison, *self._hook_keys(hooks)]
+        keys = [self._keys.events, self._keys.poison, *self._hook_keys(hooks)]
         for event_id in by_event:
             keys += (self._keys.open(event_id), self._keys.taken(event_id))
         rows = [(event_id, [index[hook] for hook in hook_ids]) for event_id, hook_ids in by_event.items()]

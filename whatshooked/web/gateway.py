@@ -6,12 +6,13 @@ from pathlib import Path
 
 from whatshooked import logs
 from whatshooked.config import Config, load
-from whatshooked.errors import ConfigError
+from whatshooked.errors import ConfigError, StreamUnavailable
 from whatshooked.hooks.hook import Hooks
 from whatshooked.keys import Keys
 from whatshooked.meta.accounts import Accounts
 from whatshooked.meta.signature import Signer
 from whatshooked.stream.cache import Cache
+from whatshooked.stream.consume import ensure_group
 from whatshooked.stream.intake import Intake
 from whatshooked.stream.link import Link
 from whatshooked.stream.registry import read_switches
@@ -42,8 +43,12 @@ class Gateway:
         }
 
     async def start(self) -> None:
-        """Follow SIGHUP; Redis may come later."""
+        """Follow SIGHUP, and make the consumer group; Redis may come later, the workers make it then."""
         get_running_loop().add_signal_handler(signal.SIGHUP, self.reload)
+        try:
+            await ensure_group(self.link, self.keys)
+        except StreamUnavailable as error:
+            log.warn("Redis does not answer yet: webhooks are refused until it does", error=str(error))
 
     async def stop(self) -> None:
         """Close the connections."""

@@ -99,8 +99,7 @@ class Webhook:
             metrics.REDIS_ERRORS.labels("intake").inc()
             log.error("Webhook not taken, Meta will resend it", account_id=account.id, error=str(error))
             return _rejected("unavailable", 503, b"not stored, send again")
-        for event, one in zip(found, added, strict=True):
-            _counter(event.type, one.new).inc()
+        _count(found, added)
         metrics.WEBHOOK_SECONDS.observe(time.perf_counter() - start)
         if log.debugs:
             for event, one in zip(found, added, strict=True):
@@ -161,6 +160,15 @@ def _show(event: Event, added: Added) -> None:
 def _rejected(cause: str, status: int, text: bytes) -> tuple[int, bytes]:
     metrics.REJECTED.labels(cause).inc()
     return status, text
+
+
+def _count(found: list[Event], added: list[Added]) -> None:
+    counts: dict[tuple[str, bool], int] = {}
+    for event, one in zip(found, added, strict=True):
+        kind = event.type, one.new
+        counts[kind] = counts.get(kind, 0) + 1
+    for (event_type, new), count in counts.items():
+        _counter(event_type, new).inc(count)
 
 
 @functools.lru_cache(maxsize=256)

@@ -2,7 +2,7 @@
 -- CLAIM: lease what is due at one hook to this process. An attempt counts here, when its lease is taken, so that an
 -- event whose answer kills its worker ends as poison and not in a circle.
 -- KEYS: events, poison, due of the hook, then open of each candidate.
--- ARGV: group, hook, lease (ms), leases without an outcome that make poison, suspects to take, candidates (msgpack [id, ...]).
+-- ARGV: group, hook, lease (ms), leases without an outcome that make poison, suspects to take, leases to take, candidates (msgpack [id, ...]).
 --   suspect: an event whose last two leases had no outcome. Few are taken at once, or a killer's neighbours would be
 --   counted as killers with it.
 -- Answer: [[id, token, attempts, replay, suspect, blob], ...], ids that became poison, ids whose entry is gone.
@@ -11,8 +11,8 @@ local group, hook, most, suspects = ARGV[1], ARGV[2], tonumber(ARGV[4]), tonumbe
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 local token = string.format('%.0f', now + tonumber(ARGV[3]))
-local leased, poisoned, vanished = {}, {}, {}
-for i, id in ipairs(cmsgpack.unpack(ARGV[6])) do
+local leased, poisoned, vanished, room = {}, {}, {}, tonumber(ARGV[6])
+for i, id in ipairs(cmsgpack.unpack(ARGV[7])) do
   local open = KEYS[3 + i]
   local score = redis.call('ZSCORE', due, id)
   if score and tonumber(score) <= now then
@@ -32,7 +32,7 @@ for i, id in ipairs(cmsgpack.unpack(ARGV[6])) do
         redis.call('ZREM', due, id)
         redis.call('ZADD', poison, now, id)
         poisoned[#poisoned + 1] = id
-      elseif tonumber(crashes) < 2 or suspects > 0 then
+      elseif #leased < room and (tonumber(crashes) < 2 or suspects > 0) then
         local suspect = tonumber(crashes) >= 2 and 1 or 0
         suspects = suspects - suspect
         redis.call('HSET', open, hook, 'l|' .. (attempts + 1) .. '|' .. (crashes + 1) .. '|' .. replay .. '|' .. rest)

@@ -1,20 +1,25 @@
 #!lua flags=allow-oom
 -- DONE: hooks took events. Close them, remember who took what, and acknowledge what nobody owes any more.
--- KEYS: events, unmatched, poison, then due and dead of each hook, then open and taken of each entry.
+-- KEYS: events, poison, then due and dead of each hook, then open and taken of each entry.
 -- ARGV: group, hook ids (msgpack), entries (msgpack [[id, [hook index, ...]], ...]).
 -- Answer: [[1 per hook that was still open, else 0 (late)], ...] and the count of acknowledged entries.
 local events, group = KEYS[1], ARGV[1]
 local hooks, entries = cmsgpack.unpack(ARGV[2]), cmsgpack.unpack(ARGV[3])
-local base = 3 + 2 * #hooks
+local base = 2 + 2 * #hooks
 local closed, acks, gone = {}, {}, {}
 for i, entry in ipairs(entries) do
   local id, open, taken = entry[1], KEYS[base + 2 * i - 1], KEYS[base + 2 * i]
   closed[i] = {}
-  local any = false
+  local any, poisoned = false, false
   for j, h in ipairs(entry[2]) do
-    closed[i][j] = redis.call('HDEL', open, hooks[h])
-    if closed[i][j] == 1 then
+    local packed = redis.call('HGET', open, hooks[h])
+    closed[i][j] = packed and 1 or 0
+    if packed then
       any = true
+      redis.call('HDEL', open, hooks[h])
+      local state = string.sub(packed, 1, 1)
+      if state == 'd' then redis.call('ZREM', KEYS[2 + 2 * h], id) end
+      if state == 'p' then poisoned = true end
       local ids = gone[h] or {}
       gone[h] = ids
       ids[#ids + 1] = id
@@ -24,16 +29,14 @@ for i, entry in ipairs(entries) do
     end
   end
   -- Late answers close nothing, so they acknowledge nothing: the entry may wait for a replay by now.
-  if any and redis.call('EXISTS', open) == 0 then acks[#acks + 1] = id end
+  if any and redis.call('EXISTS', open) == 0 then
+    acks[#acks + 1] = id
+    if poisoned then redis.call('ZREM', KEYS[2], id) end
+  end
 end
 for h, ids in pairs(gone) do
-  redis.call('ZREM', KEYS[3 + 2 * h - 1], unpack(ids))
-  redis.call('ZREM', KEYS[3 + 2 * h], unpack(ids))
+  redis.call('ZREM', KEYS[2 + 2 * h - 1], unpack(ids))
 end
 local acked = 0
-if #acks > 0 then
-  acked = redis.call('XACK', events, group, unpack(acks))
-  redis.call('ZREM', KEYS[2], unpack(acks))
-  redis.call('ZREM', KEYS[3], unpack(acks))
-end
+if #acks > 0 then acked = redis.call('XACK', events, group, unpack(acks)) end
 return { closed, acked }

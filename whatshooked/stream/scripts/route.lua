@@ -14,7 +14,7 @@ local mine, claim = {}, {}
 for _, row in ipairs(redis.call('XPENDING', events, group, entries[1][1], entries[#entries][1], 4096, consumer)) do
   mine[row[1]] = true
 end
-local answer, acks, waits, opened = { now }, {}, {}, {}
+local answer, acks, waits = { now }, {}, {}
 for i, entry in ipairs(entries) do
   local id, park, wanted = entry[1], entry[2], entry[3]
   local open, taken = KEYS[2 + #hooks + 2 * i], KEYS[3 + #hooks + 2 * i]
@@ -23,11 +23,11 @@ for i, entry in ipairs(entries) do
   if mine[id] then
     if park == 2 then
       redis.call('ZADD', KEYS[3], now, id)
-    elseif redis.call('EXISTS', open) == 1 then
-      park = 3 -- routed already, by a process that died before it could say so
-    else
-      -- Only after the group was lost and made again at 0 does an entry come twice: who took it is not told again.
-      if #wanted > 0 and redis.call('EXISTS', taken) == 1 then
+    elseif redis.call('EXISTS', open, taken) > 0 then
+      if redis.call('EXISTS', open) == 1 then
+        park = 3 -- routed already, by a process that died before it could say so
+      elseif #wanted > 0 then
+        -- Only after the group was lost and made again at 0 does an entry come twice: who took it is not told again.
         local left = {}
         for _, want in ipairs(wanted) do
           if redis.call('SISMEMBER', taken, hooks[want[1]][1]) == 0 then left[#left + 1] = { want[1], 0 } end
@@ -53,7 +53,6 @@ for i, entry in ipairs(entries) do
         due[#due + 1] = id
       end
       redis.call('HSET', open, unpack(states))
-      opened[#opened + 1] = id
     elseif park == 1 then
       redis.call('ZADD', KEYS[2], now, id)
     end
@@ -67,11 +66,6 @@ for i, entry in ipairs(entries) do
 end
 for index, due in pairs(waits) do
   redis.call('ZADD', KEYS[3 + index], unpack(due))
-end
-if #opened > 0 then
-  -- They stand there only when the group was lost: they are routed a second time.
-  redis.call('ZREM', KEYS[2], unpack(opened))
-  redis.call('ZREM', KEYS[3], unpack(opened))
 end
 if #acks > 0 then redis.call('XACK', events, group, unpack(acks)) end
 if #claim > 0 then
