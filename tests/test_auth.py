@@ -2,6 +2,7 @@
 
 import base64
 from collections.abc import Callable
+from types import SimpleNamespace
 
 import httpx
 import pytest
@@ -42,7 +43,7 @@ async def test_each_kind_of_credentials(make_gateway: Callable[..., Gateway]) ->
     rights = ({"x_api_key": KEY}, {"authorization": f"bearer {KEY}"}, {"authorization": basic(USER, PASSWORD)})
     for right in rights:
         assert (await ask(gateway, **right)).status_code == 200, right
-    wrongs = (
+    wrongs: tuple[dict[str, str], ...] = (
         {},
         {"x_api_key": ""},
         {"x_api_key": KEY + "x"},
@@ -51,7 +52,7 @@ async def test_each_kind_of_credentials(make_gateway: Callable[..., Gateway]) ->
         {"authorization": "Basic !!!"},
         {"authorization": "Basic /////w=="},
         {"authorization": KEY},
-        {"x_api_key": PASSWORD},
+        {"x_api_key": USER},
     )
     for wrong in wrongs:
         answer = await ask(gateway, **wrong)
@@ -64,7 +65,7 @@ async def test_each_kind_of_credentials(make_gateway: Callable[..., Gateway]) ->
 async def test_an_empty_password_opens_nothing(make_gateway: Callable[..., Gateway]) -> None:
     """With a key alone, Basic with empty fields is wrong."""
     gateway = await started(make_gateway, auth_key=KEY)
-    for given in (basic("", ""), "Bearer ", "Bearer", "Basic "):
+    for given in (basic("", ""), "Bearer", "Basic", "bearer x"):
         assert (await ask(gateway, authorization=given)).status_code == 401
 
 
@@ -73,7 +74,7 @@ async def test_wrong_passwords_are_slowed(
 ) -> None:
     """After five failures even the right key waits, twice as long each time; webhooks never do."""
     clock = [1000.0]
-    monkeypatch.setattr(auth.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr("whatshooked.web.auth.time", SimpleNamespace(monotonic=lambda: clock[0]))
     gateway = await started(make_gateway, auth_key=KEY)
     for _ in range(auth.FREE_FAILURES):
         assert (await ask(gateway, x_api_key="wrong")).status_code == 401

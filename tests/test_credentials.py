@@ -104,7 +104,7 @@ async def test_an_account_that_comes_back_is_told(
     assert [one.event for one in receiver.received] == ["whatsapp.disconnected", "whatsapp.connected"]
 
 
-@pytest.mark.parametrize("token", ["tök-planted", "planted\u2028x"])
+@pytest.mark.parametrize("token", ["tök-planted", "planted\u2028x", "planted\nx", " planted", "planted\x00"])
 async def test_an_odd_token_harms_nobody(
     make_gateway: Callable[..., Gateway], receiver: Receiver, graph: Graph, token: str
 ) -> None:

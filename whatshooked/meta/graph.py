@@ -13,8 +13,8 @@ from whatshooked import __version__
 from whatshooked.config import Account
 from whatshooked.meta import codes
 
-_token = re.compile(r"[!-~]+")
-_ODD_TOKEN = "copy the token again: letters, digits and signs without spaces or line ends"
+_header_safe = re.compile(r"[!-~]+")
+_COPY_AGAIN = "copy the token again: letters, digits and signs without spaces or line ends"
 _NUMBER_FIELDS = "id,display_phone_number,verified_name,quality_rating,status"
 #: Characters of an answer that are shown to an operator.
 _SHOWN = 600
@@ -68,8 +68,8 @@ class Graph:
         api = account.business_api
         if api is None:
             return GraphError(0, 0, 0, "not a business-api account", "", reached=False)
-        if not _token.fullmatch(api.access_token):  # the client would refuse it, and quote it in its error
-            return GraphError(0, 0, 0, "business_api.access_token holds what no token can", _ODD_TOKEN, reached=False)
+        if not _header_safe.fullmatch(api.access_token):  # the client would refuse it, and quote it in its error
+            return GraphError(0, 0, 0, "business_api.access_token holds what no token can", _COPY_AGAIN, reached=False)
         url = f"{api.graph_url.rstrip('/')}/{api.api_version}/{api.phone_number_id}"
         headers = {"authorization": f"Bearer {api.access_token}"}
         try:

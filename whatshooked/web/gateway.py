@@ -21,6 +21,10 @@ from whatshooked.stream.replay import Operator
 log = logs.get("web")
 
 
+#: As large as an event: right at the edge of full a smaller write would be taken where an event is not.
+_EVENT_SIZED = b"." * 4096
+
+
 class Gateway:
     """One web process; `start` before the first request, `stop` after the last."""
 
@@ -84,4 +88,4 @@ class Gateway:
 
     async def prove_ready(self) -> None:
         """Write to Redis on the intake's own connection; raises StreamUnavailable when it does not take it."""
-        await self._add.call("SET", self.keys.ready, 1, "EX", 60)
+        await self._add.call("SET", self.keys.ready, _EVENT_SIZED, "EX", 60)
