@@ -84,7 +84,7 @@ def test_every_ignored_finding_has_a_code() -> None:
 def test_every_key_stands_under_the_prefix() -> None:
     """Two installations share one Redis by their prefixes alone; keys of a shard carry its hash tag."""
     keys = key_names.Keys("here")
-    names = [name for name in dir(keys) if not name.startswith("_") and name not in ("prefix", "shard")]
+    names = [name for name in dir(keys) if not name.startswith(("_", "of_")) and name not in ("prefix", "shard")]
     arguments = {"seen": (1, 2), "account": ("a",), "account_check": ("a",)}
     found = {}
     for name in names:
@@ -93,6 +93,8 @@ def test_every_key_stands_under_the_prefix() -> None:
     whole = {"switches", "account", "account_check", "arq"}
     assert {name for name, key in found.items() if key.startswith("here:")} == whole
     assert all(key.startswith("{here:0}:") for name, key in found.items() if name not in whole)
+    assert keys.of_hooks(["x"]) == [found["due"], found["dead"]]
+    assert keys.of_entries(["x"]) == [found["open"], found["taken"]]
 
 
 def test_every_metric_has_help_and_advice() -> None:

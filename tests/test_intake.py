@@ -86,10 +86,10 @@ async def test_verification(web: Gateway) -> None:
 
 
 async def test_an_unknown_account_is_404(web: Gateway) -> None:
-    """So are GET and POST at a path that is nobody's, also with a right token and signature."""
+    """A POST at a path that is nobody's, also with a right signature; a verification there is 403."""
     token = {"mode": "subscribe", "verify_token": meta.VERIFY_TOKEN, "challenge": "1"}
     for name in ("nobody", "", "business/more", "Business", "%00", "..%2fbusiness"):
-        assert (await verify(web, name, **token)).status_code == 404, name
+        assert (await verify(web, name, **token)).status_code == 403, name
         assert (await web.post(meta.webhook(meta.value(meta.text())), name)).status_code == 404, name
 
 

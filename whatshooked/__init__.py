@@ -21,7 +21,8 @@ out      workers/consumer.py        reads entries (stream/consume.py) and asks h
          stream/scripts/retry.lua   due again (hooks/retry.py says when), or dead and kept
 
 again    workers/due.py             claims what is due, as far as workers/slots.py has room (stream/leases.py)
-         workers/recover.py         heartbeat; takes over what dead processes had read
+         stream/scripts/claim.lua   a lease on each, counted as an attempt
+         workers/recover.py         heartbeat; takes over what dead processes had read (stream/scripts/recover.lua)
          workers/process.py         starts, watches and stops all this; workers/settings.py shows it to arq
          stream/upkeep.py           limits, history, removed hooks
          workers/accounts.py        asks Graph (meta/graph.py) whether each account's credentials hold

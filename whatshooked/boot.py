@@ -1,6 +1,7 @@
 """What every process does first: read the config, set up the log, share its metrics, reach Redis.
 
-Must be imported before `whatshooked.metrics`: the metrics library looks at its environment once, when it is imported.
+`Boot.open` must have run before `whatshooked.metrics` is imported: the metrics library looks at its environment once,
+and then.
 """
 
 import gc
@@ -15,6 +16,7 @@ from whatshooked import logs
 from whatshooked.config import Config, load
 from whatshooked.embedded import Embedded
 from whatshooked.embedded.runtime import make_private
+from whatshooked.errors import ConfigError
 from whatshooked.stream import durability
 
 #: Names the config file for commands without `-c`, and for `arq workers.settings.WorkerSettings`.
@@ -86,6 +88,24 @@ def calm_collector() -> None:
 def config_path(given: str | None = None) -> Path:
     """Return the config file: as given, else by `WHATSHOOKED_CONFIG`, else ./config.json."""
     return Path(given or os.environ.get(CONFIG_VARIABLE) or "config.json")
+
+
+def read_again(config: Config) -> Config | None:
+    """Return the file as it is now, or None when it is refused: all of it or nothing. What came of it is logged."""
+    try:
+        loaded = load(config.path)
+    except ConfigError as error:
+        for fault in error.faults:
+            log.error("Config not reloaded, the old one stays in force", fault=fault)
+        return None
+    for warning in loaded.warnings:
+        log.warn(warning)
+    found = loaded.config
+    fixed = (config.redis, config.server.host, config.server.port)
+    if fixed != (found.redis, found.server.host, found.server.port):
+        log.warn("A new address or Redis is used only after a restart")
+    log.info("Config reloaded", hooks=len(found.hooks), accounts=len(found.whatsapp))
+    return found
 
 
 def share_metrics(config: Config) -> None:

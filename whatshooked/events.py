@@ -26,6 +26,16 @@ def family(event_type: str) -> str:
     return event_type if event_type in EVENT_TYPES else event_type.partition(".")[0] + ".other"
 
 
+def is_kept_unmatched(event_type: str) -> bool:
+    """Return whether an event that no hook wants is cached (contract, section 3)."""
+    return not event_type.startswith(("hook.", "whatsapp.", "meta."))
+
+
+def received_ms(event_id: str) -> int:
+    """Return when an event entered the stream, in unix milliseconds: its id opens with it."""
+    return int(event_id.partition("-")[0])
+
+
 class Event(msgspec.Struct, array_like=True, frozen=True):
     """One stream entry: what happened, with Meta's own item beside it, immutable once stored."""
 

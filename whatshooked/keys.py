@@ -2,8 +2,12 @@
 
 Keys of a shard carry the shard's hash tag (`{wh:0}`), so that each script touches one slot and Redis Cluster works
 unchanged. Keys of the whole installation have no tag and are never touched by a script together with another key.
+
+Writers in capitals are the scripts of `stream/scripts/`, and those named here are the ones that put something in. What
+is over goes by DONE, DROP, DISCARD and FORGET; FSCK mends any of them.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 #: The consumer group of the events stream.
@@ -26,15 +30,18 @@ class Keys:
 
     @property
     def events(self) -> str:
-        """Stream, group `workers`: one immutable entry per event. Lives until history forgets it. Writer: ADD."""
+        """Stream, group `workers`: one immutable entry per event. Lives until forgotten or deleted. Writer: ADD."""
         return self._tagged("events")
 
     def seen(self, day: int, bucket: int) -> str:
-        """Hash identity → id: what ADD has taken. Lives 9 days after its last write. Writer: ADD."""
+        """Hash identity → id: what ADD has taken. Lives 8 to 9 days after its last write. Writer: ADD."""
         return self._tagged(f"seen:{day}:{bucket}")
 
     def open(self, event_id: str) -> str:
-        """Hash hook → packed state: who still owes an answer. Lives while one does. Writers: ROUTE to REPLAY."""
+        """Hash hook → packed state: who still owes an answer. Lives while one does.
+
+        Writers: ROUTE, CLAIM, RETRY, REPLAY.
+        """
         return self._tagged(f"open:{event_id}")
 
     def taken(self, event_id: str) -> str:
@@ -42,25 +49,31 @@ class Keys:
         return self._tagged(f"taken:{event_id}")
 
     def due(self, hook_id: str) -> str:
-        """Sorted set id → ms: the next try, or the lease's end while a POST is in flight. Writers: ROUTE to REPLAY."""
+        """Sorted set id → ms: the next try, or the lease's end while a POST is in flight.
+
+        Writers: ROUTE, CLAIM, RETRY, REPLAY.
+        """
         return self._tagged(f"due:{hook_id}")
 
     def dead(self, hook_id: str) -> str:
-        """Sorted set id → ms of giving up. Lives until replayed, deleted or pushed out. Writer: RETRY."""
+        """Sorted set id → ms of giving up. Lives until taken, replayed, deleted or pushed out. Writer: RETRY."""
         return self._tagged(f"dead:{hook_id}")
 
     @property
     def unmatched(self) -> str:
-        """Sorted set id → ms: no hook wanted it. Lives until replayed, deleted or pushed out. Writer: ROUTE."""
+        """Sorted set id → ms: no hook wanted it. Lives until replayed, deleted or pushed out.
+
+        Writers: ROUTE, REPLAY.
+        """
         return self._tagged("unmatched")
 
     @property
     def poison(self) -> str:
-        """Sorted set id → ms: it kept killing its worker. Writers: RECOVER, CLAIM."""
+        """Sorted set id → ms: it kept killing its worker, or cannot be read. Writers: ROUTE, CLAIM, RECOVER."""
         return self._tagged("poison")
 
     def alive(self, consumer: str) -> str:
-        """String, expires in seconds: this worker process lives. Writer: its heartbeat."""
+        """String, expires in seconds: this worker process lives. Writer: BEAT, its heartbeat."""
         return self._tagged(f"alive:{consumer}")
 
     @property
@@ -72,6 +85,14 @@ class Keys:
     def hooks(self) -> str:
         """Sorted set hook → ms: last seen in the config of a living process. Writer: BEAT, every worker's heartbeat."""
         return self._tagged("hooks")
+
+    def of_hooks(self, hook_ids: Iterable[str]) -> list[str]:
+        """Return due and dead of each hook, as the scripts take them."""
+        return [key for hook_id in hook_ids for key in (self.due(hook_id), self.dead(hook_id))]
+
+    def of_entries(self, event_ids: Iterable[str]) -> list[str]:
+        """Return open and taken of each entry, as the scripts take them."""
+        return [key for event_id in event_ids for key in (self.open(event_id), self.taken(event_id))]
 
     # --- the whole installation ---
 
@@ -85,7 +106,7 @@ class Keys:
         return f"{self.prefix}:account:{account_id}"
 
     def account_check(self, account_id: str) -> str:
-        """String, expires in seconds: a worker is checking this account. Writer: worker."""
+        """String, name of a worker: it checks this account, the others wait until this expires. Writer: worker."""
         return f"{self.prefix}:account:{account_id}:checking"
 
     @property

@@ -26,6 +26,7 @@ class Log:
 
     def __init__(self, name: str) -> None:
         self._logger = logging.getLogger(f"{_ROOT}.{name}")
+        self._said: dict[str, tuple[float, int]] = {}
 
     @property
     def debugs(self) -> bool:
@@ -47,6 +48,21 @@ class Log:
     def error(self, message: str, **fields: Value) -> None:
         """Write what somebody must mend."""
         self._write(logging.ERROR, message, fields)
+
+    def seldom(self, level: Literal["warn", "error"], message: str, **fields: Value) -> None:
+        """Write a line that strangers or an outage could repeat without end: at most once a second.
+
+        How many were left out since the last one stands in `left_out`.
+        """
+        now = time.monotonic()
+        last, left_out = self._said.get(message, (-1.0, 0))
+        if now - last < 1.0:
+            self._said[message] = (last, left_out + 1)
+            return
+        self._said[message] = (now, 0)
+        if left_out:
+            fields["left_out"] = left_out
+        self._write(LEVELS[level], message, fields)
 
     def bug(self, message: str, error: BaseException) -> None:
         """Write an error of ours with its traceback."""

@@ -1,7 +1,7 @@
 """Every metric, with its unit and what to do about it.
 
-Counters and histograms are kept by each process in a shared folder (`PROMETHEUS_MULTIPROC_DIR`, set before the first
-import by the commands that start processes) and added up when `/metrics` is read; what only Redis knows (cache sizes,
+Counters and histograms are kept by each process in a shared folder (`PROMETHEUS_MULTIPROC_DIR`, set by `boot.py` before
+the first import) and added up when `/metrics` is read; what only Redis knows (cache sizes,
 ages) is asked for at that moment and stands in `CacheGauges`.
 """
 
@@ -20,6 +20,7 @@ EVENTS = Counter("whatshooked_events_received", "Events taken into the stream, b
 #: A few are normal (Meta resends); many mean that our answers come too late for Meta.
 DUPLICATES = Counter("whatshooked_events_duplicate", "Events that were in the stream already, by type", ["type"])
 #: bad_signature: a wrong app_secret, or somebody knocks; unavailable: look at Redis; not_json: not Meta;
+#: slow: a sender that takes its time to use up memory, or a bad line;
 #: bug: report it, with the traceback of the log.
 REJECTED = Counter("whatshooked_webhooks_rejected", "Webhook requests not taken, by cause", ["cause"])
 #: Events of numbers that are not ours, dropped because `accept_foreign_numbers` is false.
@@ -40,12 +41,12 @@ DELIVERY_SECONDS = Histogram(
 DEAD = Counter("whatshooked_dead", "Events given up at a hook", ["hook"])
 #: Events that no hook wanted: a hook is off, or its `events` do not name the type.
 UNMATCHED = Counter("whatshooked_unmatched", "Events that no hook wanted, by type", ["type"])
-#: poison: report it, with the entry; pushed_out: raise the limits or mend the hook; others: by operators or config.
-LEFT_CACHE = Counter("whatshooked_cache_removed", "Events removed from the cache other than by delivery", ["reason"])
+#: too_old, too_many: raise the limits or mend the hook; cache_off, hook_removed: as the config says.
+LEFT_CACHE = Counter("whatshooked_cache_removed", "Events that upkeep removed from the cache", ["reason"])
 #: Entries taken over from processes that died: each rise is a crash.
 RECOVERED = Counter("whatshooked_recovered", "Entries taken over from dead workers")
-#: Events that kept killing their worker.
-POISONED = Counter("whatshooked_poisoned", "Entries set aside because they kept killing their worker")
+#: Poison: report it, with the entry.
+POISONED = Counter("whatshooked_poisoned", "Entries set aside: they kept killing their worker, or cannot be read")
 #: Leases whose time was up before the POST could start: too much work for this machine.
 LEASES_LATE = Counter("whatshooked_leases_late", "Leases given back unused", ["hook"])
 #: Redis is away, full or refuses: see its log; intake answers 503 meanwhile and Meta resends.

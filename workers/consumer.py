@@ -17,8 +17,6 @@ from workers.slots import Slots
 
 log = logs.get("hooks")
 
-#: Events that are not cached when nobody asked for them (contract, section 3).
-_VOLATILE = ("hook.", "whatsapp.", "meta.")
 _PAUSE_SECONDS = (0.1, 2.0)
 
 
@@ -98,7 +96,7 @@ class Reader:
             metrics.POISONED.inc()
             return None, (), Route(entry.id, Park.POISON, ())
         wants = [Want(hook.id, self._slots.take(hook)) for hook in matching]
-        keep = self.keeps_unmatched and not event.type.startswith(_VOLATILE)
+        keep = self.keeps_unmatched and events.is_kept_unmatched(event.type)
         return event, matching, Route(entry.id, Park.YES if keep else Park.NO, wants)
 
     def _begin(self, event: Event, matching: Sequence[Hook], route: Route, now: int, started: float) -> None:
@@ -108,10 +106,12 @@ class Reader:
                 log.debug("Hook matches event", hook_id=hook.id, event_type=event.type)
             log.debug("Found relevant hooks for event", event_type=event.type, hook_count=len(matching))
         if not matching:
-            if not event.type.startswith(_VOLATILE):
+            if events.is_kept_unmatched(event.type):
                 metrics.UNMATCHED.labels(events.family(event.type)).inc()
                 if not self.keeps_unmatched:
-                    log.warn("Event that no hook wanted is not kept: the message cache is off", event_type=event.type)
+                    log.seldom(
+                        "warn", "Event that no hook wanted is not kept: the message cache is off", event_type=event.type
+                    )
             return
         payload = body(event, route.id) if any(want.leased for want in route.wants) else b""
         for hook, want in zip(matching, route.wants, strict=True):

@@ -88,7 +88,8 @@ class Claimer:
     def _begin(self, hook: Hook, lease: Lease, started: float) -> None:
         try:
             event = events.decode(lease.blob)
-        except msgspec.MsgspecError as error:  # routed by a newer version: its lease ends, that one takes it
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            # Routed by a newer version: its lease ends, that one takes it.
             log.error("Due entry cannot be read", event_id=lease.event_id, error=str(error))
             return
         self._slots.hold(hook.id)

@@ -6,11 +6,11 @@ import signal
 import socket
 import uuid
 from collections.abc import Coroutine
-from pathlib import Path
 
 from whatshooked import logs, metrics
-from whatshooked.config import Config, load
-from whatshooked.errors import ConfigError, StreamUnavailable
+from whatshooked.boot import read_again
+from whatshooked.config import Config
+from whatshooked.errors import StreamUnavailable
 from whatshooked.events import EVENT_TYPES
 from whatshooked.hooks.delivery import Sender
 from whatshooked.hooks.hook import Hooks, Switch
@@ -102,6 +102,7 @@ class Process:
         await self._end("reader", "claimer")
         await self._attempts.drain(GRACE)
         await self._settler.drain(patience=5.0)
+        await self._intake.drain()  # the last `hook.*` events
         for name in ("credentials", "upkeep"):  # a call to Graph or a long pass is not worth waiting for
             if name in self._loops:
                 self._loops[name].cancel()
@@ -117,19 +118,12 @@ class Process:
 
     def reload(self) -> None:
         """Read the config again, all of it or nothing."""
-        try:
-            loaded = load(Path(self.config.path))
-        except ConfigError as error:
-            for fault in error.faults:
-                log.error("Config not reloaded", fault=fault)
+        if (found := read_again(self.config)) is None:
             return
-        for warning in loaded.warnings:
-            log.warn(warning)
-        self.config = loaded.config
+        self.config = found
         self._file_is_new = True
-        self.hooks = Hooks(loaded.config.hooks, self._switches)
+        self.hooks = Hooks(found.hooks, self._switches)
         self._apply_cache_mode()
-        log.info("Config reloaded", hooks=len(loaded.config.hooks), accounts=len(loaded.config.whatsapp))
 
     async def self_check(self) -> None:
         """Log every disagreement between the keys, and what has become wrong with Redis; raises StreamUnavailable."""

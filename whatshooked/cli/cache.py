@@ -7,11 +7,10 @@ import msgspec
 
 from whatshooked.cli.redis import with_redis
 from whatshooked.config import Config
-from whatshooked.hooks.hook import Hooks
 from whatshooked.keys import Keys
 from whatshooked.stream.cache import Cache, Cached, Stats
 from whatshooked.stream.link import Link
-from whatshooked.stream.registry import read_switches
+from whatshooked.stream.registry import hooks_now
 from whatshooked.stream.replay import Operator
 from whatshooked.stream.views import view
 
@@ -55,7 +54,9 @@ def replay(options: argparse.Namespace) -> int:
 
     count = with_redis(work)
     if count is None:
-        print(f"no such event or hook: {options.id} {options.hook}".rstrip(), file=sys.stderr)
+        named = [f"event {options.id}"] if options.id else []
+        named += [f"hook {options.hook}"] if options.hook else []
+        print(f"there is no {' or no '.join(named)}", file=sys.stderr)
         return 1
     print(f"replayed {count}")
     return 0
@@ -88,7 +89,7 @@ def clear(options: argparse.Namespace) -> int:
 
 
 async def _operator(config: Config, keys: Keys, link: Link) -> Operator:
-    hooks = Hooks(config.hooks, await read_switches(link, keys))
+    hooks = await hooks_now(link, keys, config)
     return Operator(link, keys, lambda: hooks)
 
 
@@ -99,4 +100,4 @@ def _line(cached: Cached) -> str:
     )
     event = cached.event
     what = f"{event.type:<20} {event.account_id}" if event else "unreadable"
-    return f"{cached.id:<18} {cached.state:<10} {what}  {hooks}".rstrip()
+    return f"{cached.id:<20} {cached.state:<10} {what}  {hooks}".rstrip()

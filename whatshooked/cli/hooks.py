@@ -9,14 +9,14 @@ from whatshooked.hooks.delivery import shown
 from whatshooked.hooks.hook import Hooks
 from whatshooked.keys import Keys
 from whatshooked.stream.link import Link
-from whatshooked.stream.registry import read_switches, switch
+from whatshooked.stream.registry import hooks_now, switch
 
 
 def listing(_: argparse.Namespace) -> int:
     """Print the hooks, active as of now."""
 
     async def work(config: Config, keys: Keys, link: Link) -> Hooks:
-        return Hooks(config.hooks, await read_switches(link, keys))
+        return await hooks_now(link, keys, config)
 
     hooks = with_redis(work)
     active = {hook.id for hook in hooks.active}

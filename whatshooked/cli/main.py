@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import re
 import sys
 from collections.abc import Sequence
 
@@ -93,19 +94,21 @@ def _cache(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", comm
     cache = commands.add_parser("cache", help="the message cache: list, stats, replay, delete, clear")
     actions = cache.add_subparsers(metavar="ACTION", required=True)
     listing = actions.add_parser("list", parents=[common], help="cached events, oldest first")
-    listing.add_argument("--after", default="", metavar="ID", help="begin behind this id")
+    listing.add_argument("--after", default="", metavar="ID", type=_event_id, help="begin behind this id")
     listing.add_argument("--limit", type=_positive, default=100, metavar="N", help="events at most (default 100)")
     listing.add_argument("--json", action="store_true", help="one JSON object a line, with payloads")
     listing.set_defaults(does=_call("cache", "listing"))
     stats = actions.add_parser("stats", parents=[common], help="counts by state, event and hook")
     stats.set_defaults(does=_call("cache", "stats"))
     replay = actions.add_parser("replay", parents=[common], help="deliver again to the hooks that match now")
-    replay.add_argument("id", nargs="?", default="", help="one event's id (without it, all cached events)")
+    replay.add_argument(
+        "id", nargs="?", default="", type=_event_id, help="one event's id (without it, all cached events)"
+    )
     replay.add_argument("--hook", default="", metavar="ID", help="to this hook alone, even if it took the event")
     replay.add_argument("--again", action="store_true", help="also to hooks that took the event")
     replay.set_defaults(does=_call("cache", "replay"))
     delete = actions.add_parser("delete", parents=[common], help="remove one event")
-    delete.add_argument("id")
+    delete.add_argument("id", type=_event_id)
     delete.set_defaults(does=_call("cache", "delete"))
     clear = actions.add_parser("clear", parents=[common], help="remove all parked events")
     clear.add_argument("--confirm", action="store_true", help="without it nothing happens")
@@ -142,6 +145,12 @@ class _call:  # noqa: N801 - reads as what it does where a command is declared
         function = getattr(import_module(f"whatshooked.cli.{self._module}"), self._name)
         code: int = function(options)
         return code
+
+
+def _event_id(text: str) -> str:
+    if text and not re.fullmatch(r"[0-9]{1,15}-[0-9]{1,15}", text):
+        raise argparse.ArgumentTypeError(f"an event's id looks like 1790000000000-0, got {text!r}")
+    return text
 
 
 def _positive(text: str) -> int:

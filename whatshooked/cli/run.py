@@ -12,7 +12,7 @@ from pathlib import Path
 from whatshooked import logs
 from whatshooked.boot import CONFIG_VARIABLE, Boot, config_path
 from whatshooked.cli import demo
-from whatshooked.cli.serve import LISTEN_VARIABLE, listen, web_processes
+from whatshooked.cli.serve import listen, web_processes
 from whatshooked.cli.supervisor import Child, Supervisor, ours
 
 log = logs.get("run")
@@ -33,7 +33,6 @@ def run(options: argparse.Namespace) -> int:
         host, port = listener.getsockname()[:2]
         # The order of stopping: first nothing more comes in, then what is in flight is finished.
         children = web_processes(listener, options.processes)
-        os.environ[LISTEN_VARIABLE] = str(listener.fileno())
         children += [Child(f"worker-{i + 1}", ours("worker")) for i in range(options.workers)]
         if shown is not None:
             children.append(

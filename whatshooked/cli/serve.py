@@ -36,7 +36,6 @@ def serve(options: argparse.Namespace) -> int:
 
 def worker(_: argparse.Namespace) -> int:
     """Run one worker process, as arq does."""
-    import asyncio
     from typing import cast
 
     from arq.typing import WorkerSettingsType
@@ -44,8 +43,6 @@ def worker(_: argparse.Namespace) -> int:
 
     from workers.settings import WorkerSettings
 
-    if asyncio.get_event_loop_policy() is None:  # pragma: no cover - the import above sets uvloop's
-        return 1
     run_worker(cast(WorkerSettingsType, WorkerSettings))
     return 0
 

@@ -1,4 +1,13 @@
-"""config.json: what it may say (model), what values must be (kinds), and how it is read (load)."""
+"""config.json -> frozen Structs, every fault at once.
+
+model    every key: name, type, default, what it is for
+shapes   what a key's annotation may say of its value
+kinds    values with rules beyond their type
+load     file -> Config, by the steps that follow
+walk     each value against its key (values), `env:` and `file:` resolved (source)
+rules    what several keys must fit together in, and what is worth a warning
+schema   the JSON Schema, of the same Structs
+"""
 
 from whatshooked.config.load import Loaded, load
 from whatshooked.config.model import (

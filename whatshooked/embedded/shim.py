@@ -1,4 +1,4 @@
-"""Become the server, on Linux tied to the life of the owner's thread that started us.
+"""Become the server, or another child process, on Linux tied to the life of the thread that started us.
 
 Run by path under `python -I -S` (see process.py), so it imports nothing of ours and starts in some 20 ms.
 """
@@ -17,6 +17,8 @@ def main(arguments: list[str]) -> None:
     owner, *command = arguments
     # A mask inherited from the owner's thread would keep SIGTERM from the server.
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
+    # A reload may be asked for before a process listens for it: that must not end it. Ignoring survives exec.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     if sys.platform == "linux":
         die_with(int(owner))
     os.execv(command[0], command)  # noqa: S606 - no shell wanted: the command is the owner's own list

@@ -71,6 +71,8 @@ class Sender:
                     answer = bytes(await response.body_reader.read(ANSWER_LIMIT + 1) or b"")
         except PyreqwestError as error:
             return Refused(0, time.perf_counter() - start, explain(error))
+        except ValueError as error:  # the client's rules for a URL are stricter than those of our config
+            return Refused(0, time.perf_counter() - start, f"the hook's config makes no request: {error}"[:200])
         seconds = time.perf_counter() - start
         if 200 <= status < 300:
             return Delivered(status, seconds, answer)

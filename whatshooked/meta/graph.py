@@ -3,6 +3,7 @@
 Errors are told apart by `error.code`, never by the HTTP status alone: Meta documents throttling as a 400.
 """
 
+import asyncio
 import re
 from dataclasses import dataclass
 
@@ -11,13 +12,16 @@ import msgspec
 
 from whatshooked import __version__
 from whatshooked.config import Account
-from whatshooked.meta import codes
+from whatshooked.meta import codes, lenient
+from whatshooked.meta.scan import REFUSALS
 
 _header_safe = re.compile(r"[!-~]+")
 _COPY_AGAIN = "copy the token again: letters, digits and signs without spaces or line ends"
 _NUMBER_FIELDS = "id,display_phone_number,verified_name,quality_rating,status"
 #: Characters of an answer that are shown to an operator.
 _SHOWN = 600
+#: Bytes of an answer that are read: Graph's have under 1 KB, and an endless one must cost nothing.
+_ANSWER_LIMIT = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +59,8 @@ class Graph:
     """Calls Graph for any account; one per process."""
 
     def __init__(self, *, timeout: float = 10.0) -> None:
-        headers = {"user-agent": f"WhatsHooked/{__version__}"}
+        headers = {"user-agent": f"WhatsHooked/{__version__}", "accept-encoding": "identity"}
+        self._timeout = timeout
         # Redirects are not followed: the token goes to the configured host and nowhere else.
         self._client = httpx.AsyncClient(timeout=timeout, headers=headers, follow_redirects=False, trust_env=False)
 
@@ -73,25 +78,37 @@ class Graph:
         url = f"{api.graph_url.rstrip('/')}/{api.api_version}/{api.phone_number_id}"
         headers = {"authorization": f"Bearer {api.access_token}"}
         try:
-            response = await self._client.get(url, params={"fields": _NUMBER_FIELDS}, headers=headers)
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            async with asyncio.timeout(self._timeout):
+                status, body = await self._get(url, headers)
+        except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
             text = f"{type(error).__name__}: {error}"
             return GraphError(0, 0, 0, text, f"no answer from {api.graph_url}: check the network", reached=False)
-        if response.status_code != 200:
-            return _failure(response, api.access_token)
+        if status != 200:
+            return _failure(status, body, api.access_token)
         try:
-            found = msgspec.json.decode(response.content, type=dict[str, object])
-        except msgspec.MsgspecError:
+            found = msgspec.json.decode(body, type=dict[str, object])
+        except REFUSALS:
             return GraphError(200, 0, 0, "Graph answered no JSON object", f"check graph_url ({api.graph_url})")
-        named = {key: str(found.get(key) or "") for key in ("display_phone_number", "verified_name", "quality_rating")}
-        return Number(*named.values())
+        named = (lenient.text(found.get(key)) for key in ("display_phone_number", "verified_name", "quality_rating"))
+        return Number(*named)
+
+    async def _get(self, url: str, headers: dict[str, str]) -> tuple[int, bytes]:
+        """Return status and body, the body cut when it is larger than any of Graph's."""
+        async with self._client.stream("GET", url, params={"fields": _NUMBER_FIELDS}, headers=headers) as response:
+            body = b""
+            async for chunk in response.aiter_bytes():
+                body += chunk
+                if len(body) > _ANSWER_LIMIT:
+                    break
+            return response.status_code, body
 
 
-def _failure(response: httpx.Response, token: str) -> GraphError:
-    text = response.text[:_SHOWN].replace(token, "***")
+def _failure(status: int, answer: bytes, token: str) -> GraphError:
+    # Never by the charset that the answer names: it may be one that Python has and no text can be read by. The token
+    # goes before the cut, or a part of it could stand at the end.
+    text = answer.decode("utf-8", "replace").replace(token, "***")[:_SHOWN]
     try:
-        body = msgspec.json.decode(response.content, type=_Envelope, strict=False).error
-    except msgspec.MsgspecError:
+        body = msgspec.json.decode(answer, type=_Envelope, strict=False).error
+    except REFUSALS:
         body = _Body()
-    hint = codes.hint(body.code, body.error_subcode)
-    return GraphError(response.status_code, body.code, body.error_subcode, text, hint)
+    return GraphError(status, body.code, body.error_subcode, text, codes.hint(body.code, body.error_subcode))

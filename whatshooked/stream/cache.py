@@ -11,7 +11,7 @@ from whatshooked import events
 from whatshooked.errors import StreamUnavailable
 from whatshooked.events import Event
 from whatshooked.keys import GROUP, Keys
-from whatshooked.stream.link import Link, Reply
+from whatshooked.stream.link import Link, Reply, checked
 
 #: Entries that one call of a listing or of `stats` looks at in one round trip.
 PAGE = 500
@@ -94,7 +94,7 @@ class Cache:
             commands.append(("HGETALL", self._keys.open(i)))
             commands.append(("ZSCORE", self._keys.unmatched, i))
             commands.append(("ZSCORE", self._keys.poison, i))
-        replies = _checked(await self._link.batch(commands)) if commands else []
+        replies = checked(await self._link.batch(commands)) if commands else []
         due = await self._due_times(ids, replies[1::4])
         return [
             _cached(event_id, *replies[4 * i : 4 * i + 4], due=due) for i, event_id in enumerate(ids) if replies[4 * i]
@@ -102,7 +102,7 @@ class Cache:
 
     async def _due_times(self, ids: Sequence[str], opens: Sequence[list[bytes]]) -> dict[tuple[str, str], int]:
         pairs = [(i, hook.decode()) for i, states in zip(ids, opens, strict=True) for hook in states[::2]]
-        scores = _checked(await self._link.batch([("ZSCORE", self._keys.due(hook), i) for i, hook in pairs]))
+        scores = checked(await self._link.batch([("ZSCORE", self._keys.due(hook), i) for i, hook in pairs]))
         return {pair: int(float(score)) for pair, score in zip(pairs, scores, strict=True) if score is not None}
 
     async def stats(self) -> Stats:
@@ -131,11 +131,11 @@ class Cache:
         commands: list[tuple[str | int, ...]] = [("ZCARD", keys.unmatched), ("ZCARD", keys.poison)]
         commands += [("ZCARD", keys.due(hook)) for hook in hooks]
         commands += [("ZCARD", keys.dead(hook)) for hook in hooks]
-        counts = _checked(await self._link.batch(commands))
+        counts = checked(await self._link.batch(commands))
         total, first, lag = await self.total(), await self.ids(limit=1), await self._lag()
         due = dict(zip(hooks, counts[2 : 2 + len(hooks)], strict=True))
         sizes = {"all": total, "unmatched": counts[0], "poison": counts[1], "dead": sum(counts[2 + len(hooks) :])}
-        return sizes, int(first[0].partition("-")[0]) if first else 0, lag, due
+        return sizes, events.received_ms(first[0]) if first else 0, lag, due
 
     async def _lag(self) -> int:
         (groups,) = await self._link.batch([("XINFO", "GROUPS", self._keys.events)])
@@ -185,10 +185,3 @@ def read(blob: bytes) -> Event | None:
         return events.decode(blob)
     except ValueError:  # msgspec's errors are ValueErrors
         return None
-
-
-def _checked(replies: list[Reply]) -> list[Reply]:
-    for reply in replies:
-        if isinstance(reply, Exception):
-            raise StreamUnavailable(str(reply)) from reply
-    return replies

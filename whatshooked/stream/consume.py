@@ -10,17 +10,18 @@ from enum import IntEnum
 
 import msgspec
 
-from whatshooked.errors import StreamUnavailable
 from whatshooked.keys import GROUP, PARKED, Keys
-from whatshooked.stream.link import Link, Reply
+from whatshooked.stream.link import Link, Reply, checked
 
 #: Entries of one read, and of one ROUTE.
 READ_COUNT = 256
+#: Bytes of one read above which the next one asks for fewer entries.
+READ_BYTES = 8 * 1024 * 1024
 #: Milliseconds a read waits for news; also the longest a stop waits for it.
 READ_BLOCK_MS = 1000
 #: Seconds a process counts as living after its last heartbeat.
 ALIVE_SECONDS = 10
-#: Claims of an entry by RECOVER after which it is poison: it killed that many workers before it was routed.
+#: Claims of an entry by RECOVER after which it is poison: every process that had it died before it was routed.
 CLAIMS_TO_POISON = 5
 
 
@@ -82,6 +83,7 @@ class Consumer:
         self._blocking = blocking
         self._keys = keys
         self.name = name
+        self._count = READ_COUNT
 
     async def beat(self, hook_ids: Iterable[str]) -> None:
         """Say that this process lives and which hooks its config has; raises StreamUnavailable."""
@@ -93,14 +95,7 @@ class Consumer:
         await self._link.call("DEL", self._keys.alive(self.name))
 
     async def ensure_group(self) -> None:
-        """Create the group at the stream's beginning unless it is there; raises StreamUnavailable.
-
-        It looks before it creates: a full Redis refuses even to be told of a group that is there, and would then never
-        be drained by a worker that starts.
-        """
-        (groups,) = await self._link.batch([("XINFO", "GROUPS", self._keys.events)])
-        if isinstance(groups, list) and any(_field(row, b"name") == GROUP.encode() for row in groups):
-            return
+        """Do what the function of this name does, on this process's link."""
         await ensure_group(self._link, self._keys)
 
     async def read(self) -> list[Entry]:
@@ -108,12 +103,14 @@ class Consumer:
 
         Raises StreamUnavailable, also when the group is gone (`ensure_group` mends that).
         """
-        command = ("XREADGROUP", "GROUP", GROUP, self.name, "COUNT", READ_COUNT, "BLOCK", READ_BLOCK_MS)
-        (reply,) = await self._blocking.batch(
-            [(*command, "STREAMS", self._keys.events, ">")], patience=READ_BLOCK_MS / 1000
+        command = ("XREADGROUP", "GROUP", GROUP, self.name, "COUNT", self._count, "BLOCK", READ_BLOCK_MS)
+        (reply,) = checked(
+            await self._blocking.batch([(*command, "STREAMS", self._keys.events, ">")], patience=READ_BLOCK_MS / 1000)
         )
-        _raise_first([reply])
-        return [Entry(row[0].decode(), row[1][1]) for row in reply[0][1]] if reply else []
+        entries = [Entry(row[0].decode(), row[1][1]) for row in reply[0][1]] if reply else []
+        large = sum(len(entry.blob) for entry in entries) > READ_BYTES
+        self._count = max(self._count // 8, 1) if large else min(self._count * 2, READ_COUNT)
+        return entries
 
     async def read_own(self) -> list[Entry]:
         """Return what this process has read and not routed, after an answer was lost; raises StreamUnavailable.
@@ -123,8 +120,7 @@ class Consumer:
         """
         pending = await self._link.call("XPENDING", self._keys.events, GROUP, "-", "+", READ_COUNT, self.name)
         ids = [row[0].decode() for row in pending]
-        rows = await self._link.batch([("XRANGE", self._keys.events, i, i) for i in ids]) if ids else []
-        _raise_first(rows)
+        rows = checked(await self._link.batch([("XRANGE", self._keys.events, i, i) for i in ids])) if ids else []
         return [Entry(i, row[0][1][1] if row else b"") for i, row in zip(ids, rows, strict=True)]
 
     async def route(self, routes: Sequence[Route], leases: dict[str, int]) -> Routed:
@@ -137,7 +133,7 @@ class Consumer:
         ]
         keys = [self._keys.events, self._keys.unmatched, self._keys.poison]
         keys += [self._keys.due(hook_id) for hook_id in hook_ids]
-        keys += [key for route in routes for key in (self._keys.open(route.id), self._keys.taken(route.id))]
+        keys += self._keys.of_entries(route.id for route in routes)
         packed_hooks = msgspec.msgpack.encode([(hook_id, leases[hook_id]) for hook_id in hook_ids])
         now, *accepted = await self._link.run(
             self._link.scripts.route, keys, GROUP, self.name, PARKED, packed_hooks, msgspec.msgpack.encode(rows)
@@ -151,8 +147,7 @@ class Consumer:
             for row in await self._link.call("XINFO", "CONSUMERS", self._keys.events, GROUP)
         ]
         others = [name for name in names if name not in (PARKED, self.name)]
-        alive = await self._link.batch([("EXISTS", self._keys.alive(name)) for name in others]) if others else []
-        _raise_first(alive)
+        alive = checked(await self._link.batch([("EXISTS", self._keys.alive(name)) for name in others]))
         return [name for name, lives in zip(others, alive, strict=True) if not lives]
 
     async def recover(self, dead: str) -> Recovered:
@@ -169,12 +164,6 @@ class Consumer:
 async def ensure_group(link: Link, keys: Keys) -> None:
     """Create the group at the stream's beginning unless it is there; raises StreamUnavailable."""
     await link.run(link.scripts.group, [keys.events, keys.unmatched, keys.poison], GROUP)
-
-
-def _raise_first(replies: Sequence[Reply]) -> None:
-    for reply in replies:
-        if isinstance(reply, Exception):
-            raise StreamUnavailable(str(reply)) from reply
 
 
 def _field(row: list[Reply], name: bytes) -> bytes:

@@ -13,7 +13,7 @@ from whatshooked.errors import StreamUnavailable
 from whatshooked.keys import GROUP, PARKED, Keys
 from whatshooked.stream.cache import Cache
 from whatshooked.stream.link import Link
-from whatshooked.stream.registry import entry_keys, hook_keys, known_hooks
+from whatshooked.stream.registry import known_hooks
 
 #: What each disagreement means and how it is mended.
 MEANINGS = {
@@ -49,12 +49,12 @@ class Disagreement:
 
 async def examine(link: Link, keys: Keys, configured: Iterable[str], *, repair: bool) -> list[Disagreement]:
     """Return every disagreement, mended when `repair`; raises StreamUnavailable."""
-    hooks = list(dict.fromkeys([*await known_hooks(link, keys, configured), *await _hooks_in_open(link, keys)]))
+    hooks = list(dict.fromkeys([*await known_hooks(link, keys, configured), *await _named_hooks(link, keys)]))
     ids = await _candidates(link, keys, hooks)
     found: list[Disagreement] = []
     for start in range(0, len(ids), _BATCH):
         batch = ids[start : start + _BATCH]
-        names = [keys.events, keys.unmatched, keys.poison, *hook_keys(keys, hooks), *entry_keys(keys, batch)]
+        names = [keys.events, keys.unmatched, keys.poison, *keys.of_hooks(hooks), *keys.of_entries(batch)]
         rows = await link.run(
             link.scripts.fsck,
             names,
@@ -71,7 +71,7 @@ async def _candidates(link: Link, keys: Keys, hooks: list[str]) -> list[str]:
     while page := await cache.ids(after):
         after = page[-1]
         ids |= dict.fromkeys(page)
-    for name in (keys.unmatched, keys.poison, *hook_keys(keys, hooks)):
+    for name in (keys.unmatched, keys.poison, *keys.of_hooks(hooks)):
         ids |= dict.fromkeys(row.decode() for row in await link.call("ZRANGE", name, 0, -1))
     for pattern in (keys.open, keys.taken):
         async for name in _scan(link, pattern("*")):
@@ -79,7 +79,8 @@ async def _candidates(link: Link, keys: Keys, hooks: list[str]) -> list[str]:
     return list(ids)
 
 
-async def _hooks_in_open(link: Link, keys: Keys) -> list[str]:
+async def _named_hooks(link: Link, keys: Keys) -> list[str]:
+    """Every hook that any key names, though no config may know it any more."""
     hooks: dict[str, None] = {}
     async for name in _scan(link, keys.open("*")):
         hooks |= dict.fromkeys(field.decode() for field in await link.call("HKEYS", name))

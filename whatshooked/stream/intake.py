@@ -61,6 +61,10 @@ class Intake:
         """Return a future of one event's id, for a caller that does not wait."""
         return self._queue.put(addition)
 
+    async def drain(self) -> None:
+        """Return when nothing waits to be appended any more."""
+        await self._queue.drain()
+
     async def _flush(self, additions: Sequence[Addition]) -> list[Added]:
         calls = [(self._link.scripts.add, *self._arguments(chunk)) for chunk in _chunks(additions)]
         added: list[Added] = []

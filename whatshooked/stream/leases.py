@@ -4,11 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import msgspec
-from redis.exceptions import RedisError
 
-from whatshooked.errors import StreamUnavailable
 from whatshooked.keys import GROUP, Keys
-from whatshooked.stream.link import Link
+from whatshooked.stream.link import Link, checked
 
 #: Leases taken one after the other without an outcome after which an event is poison for its hook.
 LEASES_TO_POISON = 5
@@ -51,13 +49,14 @@ async def claim(link: Link, keys: Keys, wishes: Sequence[Wish], *, suspects: int
 
     Raises StreamUnavailable: leases may have been taken by then, they come back when they end.
     """
-    seconds, micros = await link.call("TIME")
-    now = int(seconds) * 1000 + int(micros) // 1000
+    now = await link.now()
     # Twice as many as wanted: suspects at the head, which go one by one, do not hold up what stands behind them.
-    looks = await link.batch(
-        [("ZRANGEBYSCORE", keys.due(wish.hook_id), "-inf", now, "LIMIT", 0, wish.most * 2) for wish in wishes]
+    looks = checked(
+        await link.batch(
+            [("ZRANGEBYSCORE", keys.due(wish.hook_id), "-inf", now, "LIMIT", 0, wish.most * 2) for wish in wishes]
+        )
     )
-    due = [(wish, [row.decode() for row in _rows(look)]) for wish, look in zip(wishes, looks, strict=True) if look]
+    due = [(wish, [row.decode() for row in look]) for wish, look in zip(wishes, looks, strict=True) if look]
     if not due:
         return {}
     replies = await link.run_all(
@@ -79,8 +78,7 @@ async def claim(link: Link, keys: Keys, wishes: Sequence[Wish], *, suspects: int
         ]
     )
     claimed = {}
-    for (wish, ids), reply in zip(due, replies, strict=True):
-        leased, poisoned, vanished = _rows(reply)
+    for (wish, ids), (leased, poisoned, vanished) in zip(due, checked(replies), strict=True):
         claimed[wish.hook_id] = Claimed(
             [
                 Lease(row[0].decode(), wish.hook_id, int(row[1]), row[2], bool(row[3]), bool(row[4]), row[5])
@@ -91,9 +89,3 @@ async def claim(link: Link, keys: Keys, wishes: Sequence[Wish], *, suspects: int
             more=len(ids) >= wish.most,
         )
     return claimed
-
-
-def _rows(reply: list[bytes] | RedisError) -> list:  # type: ignore[type-arg] # a script's rows are what they are
-    if isinstance(reply, RedisError):
-        raise StreamUnavailable(str(reply)) from reply
-    return reply

@@ -14,7 +14,7 @@ from redis.asyncio.connection import Connection, ConnectionPool
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import NoScriptError, RedisError, ResponseError
 
-from whatshooked.errors import StreamUnavailable
+from whatshooked.errors import StartError, StreamUnavailable
 
 Command = tuple[str | bytes | int | float, ...]
 #: What Redis answers: bytes, ints, lists of them, or an error of one command of a batch.
@@ -64,7 +64,11 @@ class Link:
     """A connection of one user at a time: a second batch waits until the first has its answers."""
 
     def __init__(self, url: str, *, timeout: float = TIMEOUT) -> None:
-        self._pool = ConnectionPool.from_url(url, socket_connect_timeout=timeout)
+        try:
+            self._pool = ConnectionPool.from_url(url, socket_connect_timeout=timeout)
+            self._pool.make_connection()  # type: ignore[no-untyped-call] # only made: it knows what the URL's query may say
+        except (TypeError, ValueError) as error:
+            raise StartError(f"redis.url: {error}; correct the part behind the question mark") from error
         self._timeout = timeout
         self._connection: Connection | None = None
         self._lock = asyncio.Lock()
@@ -84,10 +88,13 @@ class Link:
 
     async def call(self, *command: str | bytes | float) -> Reply:
         """Return the answer to one command; raises StreamUnavailable as `batch` does, and for an error answer."""
-        (reply,) = await self.batch([command])
-        if isinstance(reply, RedisError):
-            raise StreamUnavailable(str(reply)) from reply
+        (reply,) = checked(await self.batch([command]))
         return reply
+
+    async def now(self) -> int:
+        """Return the server's time (unix ms), the clock of every due time and lease; raises StreamUnavailable."""
+        seconds, micros = await self.call("TIME")
+        return int(seconds) * 1000 + int(micros) // 1000
 
     async def batch(self, commands: Sequence[Command], *, patience: float = 0.0) -> list[Reply]:
         """Return the answers to `commands`, an error of one of them as a value in its place.
@@ -152,6 +159,14 @@ class Link:
             script.sha = reply.decode()
         self._connection = connection
         return connection
+
+
+def checked(replies: list[Reply]) -> list[Reply]:
+    """Return a batch's answers as they are; raises StreamUnavailable when one of them is an error."""
+    for reply in replies:
+        if isinstance(reply, RedisError):
+            raise StreamUnavailable(str(reply)) from reply
+    return replies
 
 
 def _hung_up(connection: Connection) -> bool:

@@ -5,8 +5,9 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
+from whatshooked.config import Config
 from whatshooked.errors import StreamUnavailable
-from whatshooked.hooks.hook import Switch
+from whatshooked.hooks.hook import Hooks, Switch
 from whatshooked.keys import Keys
 from whatshooked.stream.link import Link
 
@@ -19,8 +20,7 @@ async def known_hooks(link: Link, keys: Keys, configured: Iterable[str]) -> dict
 
     Raises StreamUnavailable.
     """
-    seconds, _ = await link.call("TIME")
-    limit = int(seconds) * 1000 - REMOVED_AFTER_MS
+    limit = await link.now() - REMOVED_AFTER_MS
     rows = await link.call("ZRANGE", keys.hooks, 0, -1, "WITHSCORES")
     shown = {rows[i].decode(): float(rows[i + 1]) > limit for i in range(0, len(rows), 2)}
     return shown | dict.fromkeys(configured, True)
@@ -38,6 +38,11 @@ async def read_switches(link: Link, keys: Keys) -> dict[str, Switch]:
     return found
 
 
+async def hooks_now(link: Link, keys: Keys, config: Config) -> Hooks:
+    """Return the hooks of this moment: the config's, with the run-time switches; raises StreamUnavailable."""
+    return Hooks(config.hooks, await read_switches(link, keys))
+
+
 async def drop_lapsed(link: Link, keys: Keys, in_file: Mapping[str, bool], switches: Mapping[str, Switch]) -> None:
     """Forget the switches that a change of the file overruled: they must not come back with the file's next change.
 
@@ -51,13 +56,3 @@ async def drop_lapsed(link: Link, keys: Keys, in_file: Mapping[str, bool], switc
 async def switch(link: Link, keys: Keys, hook_id: str, active: bool, in_file: bool) -> None:
     """Turn a hook on or off in every process; raises StreamUnavailable."""
     await link.call("HSET", keys.switches, hook_id, json.dumps({"active": active, "file": in_file}))
-
-
-def hook_keys(keys: Keys, hooks: Iterable[str] | Mapping[str, bool]) -> list[str]:
-    """Return due and dead of each hook, as the scripts take them."""
-    return [key for hook in hooks for key in (keys.due(hook), keys.dead(hook))]
-
-
-def entry_keys(keys: Keys, ids: Iterable[str]) -> list[str]:
-    """Return open and taken of each entry, as the scripts take them."""
-    return [key for event_id in ids for key in (keys.open(event_id), keys.taken(event_id))]

@@ -4,14 +4,16 @@ from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 
+from whatshooked import events
 from whatshooked.config import Hook
 from whatshooked.errors import StreamUnavailable
 from whatshooked.events import Event
 from whatshooked.hooks.hook import Hooks
 from whatshooked.keys import GROUP, PARKED, Keys
 from whatshooked.stream.cache import Cache, read
-from whatshooked.stream.link import Link
-from whatshooked.stream.registry import entry_keys, hook_keys, known_hooks
+from whatshooked.stream.consume import Park
+from whatshooked.stream.link import Link, checked
+from whatshooked.stream.registry import known_hooks
 
 #: Entries of one script call.
 BATCH = 250
@@ -38,12 +40,10 @@ class Operator:
         for start in range(0, len(ids), BATCH):
             batch = ids[start : start + BATCH]
             known = await self._known(batch)
-            blobs = await self._link.batch([("XRANGE", self._keys.events, i, i) for i in batch])
+            entries = checked(await self._link.batch([("XRANGE", self._keys.events, i, i) for i in batch]))
             rows = []
-            for event_id, blob in zip(batch, blobs, strict=True):
-                if isinstance(blob, Exception):
-                    raise StreamUnavailable(str(blob)) from blob
-                event = read(blob[0][1][1]) if blob else None
+            for event_id, entry in zip(batch, entries, strict=True):
+                event = read(entry[0][1][1]) if entry else None
                 rows.append((event_id, event, self._targets(hooks, event, hook_id)))
             counts = await self._replay(known, rows, again=again or bool(hook_id))
             replayed |= {i: count for i, count in zip(batch, counts, strict=True) if count >= 0}
@@ -86,9 +86,7 @@ class Operator:
     async def _known(self, ids: Sequence[str]) -> dict[str, bool]:
         """Return the hooks whose keys may name these entries; also those that nobody remembers but the entries."""
         known = await known_hooks(self._link, self._keys, self._hooks().by_id)
-        for hooks in await self._link.batch([("HKEYS", self._keys.open(i)) for i in ids]):
-            if isinstance(hooks, Exception):
-                raise StreamUnavailable(str(hooks)) from hooks
+        for hooks in checked(await self._link.batch([("HKEYS", self._keys.open(i)) for i in ids])):
             known = dict.fromkeys((hook.decode() for hook in hooks), False) | known
         return known
 
@@ -96,7 +94,7 @@ class Operator:
         self, known: dict[str, bool], rows: Sequence[tuple[str, Event | None, Iterable[Hook]]], *, again: bool
     ) -> list[int]:
         index = {hook: i + 1 for i, hook in enumerate(known)}
-        entries = [(i, _park(event), [index[hook.id] for hook in targets]) for i, event, targets in rows]
+        entries = [(i, int(_park(event)), [index[hook.id] for hook in targets]) for i, event, targets in rows]
         counts: list[int] = await self._link.run(
             self._link.scripts.replay,
             self._script_keys(list(known), [i for i, _, _ in rows]),
@@ -114,12 +112,12 @@ class Operator:
 
     def _script_keys(self, known: Sequence[str], ids: Sequence[str]) -> list[str]:
         fixed = [self._keys.events, self._keys.unmatched, self._keys.poison]
-        return fixed + hook_keys(self._keys, known) + entry_keys(self._keys, ids)
+        return fixed + self._keys.of_hooks(known) + self._keys.of_entries(ids)
 
     async def _newest(self) -> str:
         rows = await self._link.call("XREVRANGE", self._keys.events, "+", "-", "COUNT", 1)
         return rows[0][0].decode() if rows else "0-1"
 
 
-def _park(event: Event | None) -> int:
-    return 0 if event is not None and event.type.startswith(("hook.", "whatsapp.", "meta.")) else 1
+def _park(event: Event | None) -> Park:
+    return Park.YES if event is None or events.is_kept_unmatched(event.type) else Park.NO

@@ -7,11 +7,16 @@ from typing import Literal
 import msgspec
 from redis.exceptions import RedisError
 
+from whatshooked import logs, metrics
 from whatshooked.errors import StreamUnavailable
 from whatshooked.keys import GROUP, Keys
 from whatshooked.stream.coalesce import Coalescer
-from whatshooked.stream.link import Link, Script
+from whatshooked.stream.link import Link, Reply, Script, checked
 
+log = logs.get("hooks")
+
+#: Tries to record between two lines of the log.
+_SAID_EVERY = 50
 #: Outcomes of one flush: bounds the keys of a script call and the time Redis is blocked.
 OUTCOMES_PER_FLUSH = 512
 #: Characters of an error that are kept with an event.
@@ -46,6 +51,10 @@ Outcome = Taken | NotTaken
 _KINDS = {"again": "w", "dead": "d", "drop": "g", "free": "f"}
 
 
+class _StrangeKeyError(Exception):
+    """A key holds another type than ours: somebody else writes under our prefix."""
+
+
 class Settler:
     """Records outcomes; each caller learns whether its own was recorded (False: late, or the lease was lost)."""
 
@@ -70,6 +79,22 @@ class Settler:
             return
 
     async def _flush(self, outcomes: Sequence[Outcome]) -> list[bool]:
+        try:
+            return await self._settle(outcomes)
+        except _StrangeKeyError:
+            return [await self._settle_alone(outcome) for outcome in outcomes]
+
+    async def _settle_alone(self, outcome: Outcome) -> bool:
+        """One event whose keys hold something else than they should must not keep the others from settling."""
+        try:
+            return (await self._settle([outcome]))[0]
+        except _StrangeKeyError as error:
+            log.error(
+                "Outcome cannot be recorded", event_id=outcome.event_id, hook_id=outcome.hook_id, error=str(error)
+            )
+            return False
+
+    async def _settle(self, outcomes: Sequence[Outcome]) -> list[bool]:
         taken = [outcome for outcome in outcomes if isinstance(outcome, Taken)]
         not_taken = [outcome for outcome in outcomes if isinstance(outcome, NotTaken)]
         calls = []
@@ -87,43 +112,42 @@ class Settler:
             recorded |= {(o.event_id, o.hook_id): bool(f) for o, f in zip(not_taken, flags, strict=True)}
         return [recorded[outcome.event_id, outcome.hook_id] for outcome in outcomes]
 
-    async def _insist(self, calls: list[tuple[Script, list[str], tuple[str | bytes, ...]]]) -> list[list]:  # type: ignore[type-arg] # rows as the scripts say
+    async def _insist(self, calls: list[tuple[Script, list[str], tuple[str | bytes, ...]]]) -> list[Reply]:
         """Both scripts may be sent twice: the second time they find nothing open, or another token."""
+        tries = 0
         while True:
             try:
                 replies = await self._link.run_all(calls)
                 for reply in replies:
-                    if isinstance(reply, RedisError):
-                        raise StreamUnavailable(str(reply)) from reply
-            except StreamUnavailable:
+                    if isinstance(reply, RedisError) and "WRONGTYPE" in str(reply):
+                        raise _StrangeKeyError(str(reply))
+                return checked(replies)
+            except StreamUnavailable as error:
                 if self._stopping:
                     raise
+                metrics.REDIS_ERRORS.labels("settle").inc()
+                if tries % _SAID_EVERY == 0:
+                    log.warn("Outcomes could not be recorded, trying again", error=str(error))
+                tries += 1
                 await asyncio.sleep(self._pause)
-            else:
-                return replies
 
     def _done(self, taken: Sequence[Taken]) -> tuple[Script, list[str], tuple[str | bytes, ...]]:
         by_event = _by_event(taken)
         hooks = list(dict.fromkeys(outcome.hook_id for outcome in taken))
         index = {hook: i + 1 for i, hook in enumerate(hooks)}
-        keys = [self._keys.events, self._keys.poison, *self._hook_keys(hooks)]
-        for event_id in by_event:
-            keys += (self._keys.open(event_id), self._keys.taken(event_id))
+        keys = [self._keys.events, self._keys.poison, *self._keys.of_hooks(hooks), *self._keys.of_entries(by_event)]
         rows = [(event_id, [index[hook] for hook in hook_ids]) for event_id, hook_ids in by_event.items()]
         return self._link.scripts.done, keys, (GROUP, msgspec.msgpack.encode(hooks), msgspec.msgpack.encode(rows))
 
     def _retry(self, outcomes: Sequence[NotTaken]) -> tuple[Script, list[str], tuple[str | bytes, ...]]:
         hooks = list(dict.fromkeys(outcome.hook_id for outcome in outcomes))
         index = {hook: i + 1 for i, hook in enumerate(hooks)}
-        keys = [self._keys.events, *self._hook_keys(hooks), *(self._keys.open(o.event_id) for o in outcomes)]
+        keys = [self._keys.events, *self._keys.of_hooks(hooks), *(self._keys.open(o.event_id) for o in outcomes)]
         rows = [
             (o.event_id, index[o.hook_id], o.token, _KINDS[o.kind], o.delay_ms, o.status, o.error[:ERROR_CHARS])
             for o in outcomes
         ]
         return self._link.scripts.retry, keys, (GROUP, msgspec.msgpack.encode(hooks), msgspec.msgpack.encode(rows))
-
-    def _hook_keys(self, hooks: Sequence[str]) -> list[str]:
-        return [key for hook in hooks for key in (self._keys.due(hook), self._keys.dead(hook))]
 
 
 def _by_event(taken: Sequence[Taken]) -> dict[str, list[str]]:

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 import msgspec
 
-from whatshooked.errors import StreamUnavailable
+from whatshooked.events import received_ms
 from whatshooked.keys import GROUP, Keys
 from whatshooked.stream.cache import read
-from whatshooked.stream.link import Link, Reply
+from whatshooked.stream.link import Link, Reply, checked
 from whatshooked.stream.registry import REMOVED_AFTER_MS, known_hooks
 from whatshooked.stream.replay import Operator
 
@@ -51,7 +51,7 @@ class Upkeep:
         """
         known = await known_hooks(self._link, self._keys, hooks)
         parked = await self._parked(list(known))
-        now = await self._now()
+        now = await self._link.now()
         old = [i for i, since in parked.items() if since < now - limits.max_age_ms]
         aged = sum((await self._push_out(old)).values())
         gone = set(old)
@@ -69,7 +69,7 @@ class Upkeep:
         count = walked = 0
         while walked < WALK:
             rows = await self._ids(self._cursor)
-            aged = sum(1 for i in rows if int(i.partition("-")[0]) < by_age)
+            aged = sum(1 for i in rows if received_ms(i) < by_age)
             room = max(surplus - count, 0)
             if not rows or not (aged or room):
                 self._cursor = "-"  # what was pending on the way may be finished the next time
@@ -114,9 +114,7 @@ class Upkeep:
         """Return parked ids → since when (ms), oldest first; some may wait for another hook, the script leaves them."""
         names = [self._keys.unmatched, self._keys.poison, *(self._keys.dead(hook) for hook in hooks)]
         found: dict[str, float] = {}
-        for reply in await self._link.batch([("ZRANGE", name, 0, -1, "WITHSCORES") for name in names]):
-            if isinstance(reply, Exception):
-                raise StreamUnavailable(str(reply)) from reply
+        for reply in checked(await self._link.batch([("ZRANGE", name, 0, -1, "WITHSCORES") for name in names])):
             for i in range(0, len(reply), 2):
                 event_id, since = reply[i].decode(), float(reply[i + 1])
                 found[event_id] = max(since, found.get(event_id, 0.0))
@@ -142,7 +140,7 @@ class Upkeep:
 
     async def _surplus(self, limits: Limits) -> tuple[int, int]:
         """Return the ms before which history is over, and how many finished entries there is no room for."""
-        by_age = await self._now() - limits.history_ms
+        by_age = await self._link.now() - limits.history_ms
         replies = await self._link.batch(
             [
                 ("XLEN", self._keys.events),
@@ -158,10 +156,6 @@ class Upkeep:
         finished = length - pending[0]
         too_many = finished - int(limits.history_bytes / each)
         return by_age, max(too_many, min(finished, int(_shortage(memory) / each)), 0)
-
-    async def _now(self) -> int:
-        seconds, micros = await self._link.call("TIME")
-        return int(seconds) * 1000 + int(micros) // 1000
 
 
 def _shortage(memory: bytes) -> float:

@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from whatshooked.events import received_ms
 from whatshooked.meta import flatten
 from whatshooked.stream.cache import Cached, HookState
 
@@ -48,7 +49,7 @@ def view(cached: Cached) -> EventView:
 
 def received_at(event_id: str) -> str:
     """Return when an event came in, from its id."""
-    return _time(int(event_id.partition("-")[0]))
+    return _time(received_ms(event_id))
 
 
 def _time(ms: int) -> str:

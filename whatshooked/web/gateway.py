@@ -2,11 +2,11 @@
 
 import signal
 from asyncio import get_running_loop
-from pathlib import Path
 
 from whatshooked import logs
-from whatshooked.config import Config, load
-from whatshooked.errors import ConfigError, StreamUnavailable
+from whatshooked.boot import read_again
+from whatshooked.config import Config
+from whatshooked.errors import StreamUnavailable
 from whatshooked.hooks.hook import Hooks
 from whatshooked.keys import Keys
 from whatshooked.meta.accounts import Accounts
@@ -15,7 +15,7 @@ from whatshooked.stream.cache import Cache
 from whatshooked.stream.consume import ensure_group
 from whatshooked.stream.intake import Intake
 from whatshooked.stream.link import Link
-from whatshooked.stream.registry import read_switches
+from whatshooked.stream.registry import hooks_now
 from whatshooked.stream.replay import Operator
 
 log = logs.get("web")
@@ -32,6 +32,8 @@ class Gateway:
         self.keys = Keys(config.redis.prefix)
         # The intake has a connection of its own: no listing of the cache stands in the way of a webhook.
         self._add = Link(url)
+        # So has the question whether we are ready: whoever asks without end waits behind others who ask.
+        self._probe = Link(url, timeout=2.0)
         self.link = Link(url)
         self.intake = Intake(self._add, self.keys)
         self.cache = Cache(self.link, self.keys)
@@ -57,29 +59,17 @@ class Gateway:
     async def stop(self) -> None:
         """Close the connections."""
         await self._add.close()
+        await self._probe.close()
         await self.link.close()
 
     def reload(self) -> None:
         """Read the config again, all of it or nothing; address and Redis stay until a restart."""
-        try:
-            loaded = load(Path(self.config.path))
-        except ConfigError as error:
-            for fault in error.faults:
-                log.error("Config not reloaded", fault=fault)
-            return
-        before, after = self.config, loaded.config
-        if (before.redis, before.server.host, before.server.port) != (
-            after.redis,
-            after.server.host,
-            after.server.port,
-        ):
-            log.warn("The new address or Redis is used after a restart")
-        self._use(after)
-        log.info("Config reloaded", hooks=len(after.hooks), accounts=len(after.whatsapp))
+        if (found := read_again(self.config)) is not None:
+            self._use(found)
 
     async def hooks(self) -> Hooks:
         """Return the hooks of this moment, with the run-time switches; raises StreamUnavailable."""
-        return Hooks(self.config.hooks, await read_switches(self.link, self.keys))
+        return await hooks_now(self.link, self.keys, self.config)
 
     async def operator(self) -> Operator:
         """Return what replays, deletes and clears, by the hooks of this moment; raises StreamUnavailable."""
@@ -87,5 +77,5 @@ class Gateway:
         return Operator(self.link, self.keys, lambda: hooks)
 
     async def prove_ready(self) -> None:
-        """Write to Redis on the intake's own connection; raises StreamUnavailable when it does not take it."""
-        await self._add.call("SET", self.keys.ready, _EVENT_SIZED, "EX", 60)
+        """Write to Redis as the intake does; raises StreamUnavailable when it does not take it."""
+        await self._probe.call("SET", self.keys.ready, _EVENT_SIZED, "EX", 60)

@@ -41,4 +41,4 @@ async def show_metrics(state: State) -> Response[bytes]:
     except StreamUnavailable:
         metrics.REDIS_ERRORS.labels("metrics").inc()
         _gauges.clear()
-    return Response(metrics.exposition(_gauges), media_type="text/plain; version=0.0.4; charset=utf-8")
+    return Response(metrics.exposition(_gauges), media_type="text/plain; version=0.0.4")

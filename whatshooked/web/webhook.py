@@ -18,6 +18,7 @@ from whatshooked.config import Account
 from whatshooked.errors import NotAWebhook, StreamUnavailable
 from whatshooked.events import Event
 from whatshooked.meta import decode, payload
+from whatshooked.meta.accounts import Accounts
 from whatshooked.meta.signature import Verdict
 from whatshooked.stream.intake import Added, Addition
 from whatshooked.web.gateway import Gateway
@@ -31,10 +32,13 @@ log = logs.get("intake")
 PATH = "/webhooks/whatsapp/"
 #: Bytes of a body at most: Meta sends up to 3 MB.
 BODY_LIMIT = 4 * 1024 * 1024
-#: Bodies above this are taken apart beside the event loop: others shall not wait for them.
-LARGE = 256 * 1024
-#: Items of a body that are decoded in one go before others get their turn.
-_TURN = 500
+#: Bytes of a body that is too large that are read before we answer.
+DRAINED = 4 * BODY_LIMIT
+#: Bytes above which a body is taken apart beside the event loop: the oddest JSON costs some 10 ms a KB.
+LARGE = 16 * 1024
+#: Seconds a body may take to arrive: until its end it is memory that anybody can take.
+BODY_PATIENCE = 30.0
+_UNKNOWN = b"no account of this name is configured"
 
 
 class Webhook:
@@ -56,17 +60,30 @@ class Webhook:
         await send({"type": "http.response.body", "body": body, "more_body": False})
 
     async def _answer(self, scope: Any, receive: "Receive") -> tuple[int, bytes]:
-        account = self._gateway.accounts.by_id.get(scope["path"].removeprefix(PATH).strip("/"))
-        if account is None:
-            return _rejected("unknown_account", 404, b"no account of this name is configured")
+        name = scope["path"].removeprefix(PATH).strip("/")
+        account = self._gateway.accounts.by_id.get(name)
         if scope["method"] == "GET":
             return self._verify(account, scope["query_string"])
+        if account is None:
+            return _rejected("unknown_account", 404, _UNKNOWN)
         if scope["method"] != "POST":
             return _rejected("method", 405, b"GET to verify, POST to deliver")
+        return await self._deliver(name, scope, receive)
+
+    async def _deliver(self, name: str, scope: Any, receive: "Receive") -> tuple[int, bytes]:
         headers = dict(scope["headers"])
-        body = await _read(headers, receive)
+        try:
+            body = await _read(headers, receive)
+        except TimeoutError:
+            return _rejected("slow", 408, b"the body took too long")
+        except ConnectionError:
+            return _rejected("broken_off", 400, b"the body was broken off")
         if body is None:
             return _rejected("too_large", 413, b"more than 4 MB")
+        # Only now: while the body came a reload may have taken the account away, and its signer with it.
+        account = self._gateway.accounts.by_id.get(name)
+        if account is None:
+            return _rejected("unknown_account", 404, _UNKNOWN)
         signer = self._gateway.signers.get(account.id)
         if signer is not None:
             verdict = signer.check(body, headers.get(b"x-hub-signature-256", b"").decode("latin-1"))
@@ -76,28 +93,32 @@ class Webhook:
                 return _rejected("bad_signature", 403, b"X-Hub-Signature-256 does not match: check app_secret")
         return await self._take(account, body)
 
-    def _verify(self, account: Account, query: bytes) -> tuple[int, bytes]:
+    def _verify(self, account: Account | None, query: bytes) -> tuple[int, bytes]:
+        if account is None:
+            return _rejected("unknown_account", 403, _UNKNOWN)
         found = parse_qs(query.decode("latin-1"), keep_blank_values=True)
         mode, token, challenge = (found.get(f"hub.{name}", [""])[0] for name in ("mode", "verify_token", "challenge"))
         expected = account.business_api.verify_token if account.business_api else ""
         if mode == "subscribe" and expected and hmac.compare_digest(token.encode(), expected.encode()):
             log.info("Webhook verified", account_id=account.id)
             return 200, challenge.encode()
-        log.warn("Webhook verification refused: the verify token differs", account_id=account.id)
+        log.seldom("warn", "Webhook verification refused: the verify token differs", account_id=account.id)
         return _rejected("verify_token", 403, b"verify_token does not match")
 
     async def _take(self, account: Account, body: bytes) -> tuple[int, bytes]:
         start = time.perf_counter()
         try:
-            items = payload.walk(body) if len(body) <= LARGE else await asyncio.to_thread(payload.walk, body)
+            if len(body) <= LARGE:
+                additions, found = _additions(self._gateway.accounts, account, body)
+            else:
+                additions, found = await asyncio.to_thread(_additions, self._gateway.accounts, account, body)
         except NotAWebhook as error:
             return _rejected("not_json", 400, str(error).encode())
-        additions, found = await self._additions(account, items)
         try:
             added = await self._gateway.intake.add(additions) if additions else []
         except StreamUnavailable as error:
             metrics.REDIS_ERRORS.labels("intake").inc()
-            log.error("Webhook not taken, Meta will resend it", account_id=account.id, error=str(error))
+            log.seldom("error", "Webhook not taken, Meta will resend it", account_id=account.id, error=str(error))
             return _rejected("unavailable", 503, b"not stored, send again")
         _count(found, added)
         metrics.WEBHOOK_SECONDS.observe(time.perf_counter() - start)
@@ -106,42 +127,45 @@ class Webhook:
                 _show(event, one)
         return 200, b"OK"
 
-    async def _additions(self, path: Account, items: list[payload.Item]) -> tuple[list[Addition], list[Event]]:
-        additions, found = [], []
-        for i, item in enumerate(items, 1):
-            owner = self._gateway.accounts.owner(
-                path, number_id=item.phone_number_id, waba_id=item.waba_id, meta=item.kind == "meta"
+
+def _additions(accounts: Accounts, path: Account, body: bytes) -> tuple[list[Addition], list[Event]]:
+    """Return a body's events, ready for the stream; raises NotAWebhook."""
+    additions, found = [], []
+    for item in payload.walk(body):
+        owner = accounts.owner(path, number_id=item.phone_number_id, waba_id=item.waba_id, meta=item.kind == "meta")
+        if owner.foreign and path.business_api is not None and not path.business_api.accept_foreign_numbers:
+            metrics.FOREIGN_DROPPED.labels(path.id).inc()
+            log.seldom(
+                "warn", "Event of a foreign number dropped", account_id=path.id, phone_number_id=item.phone_number_id
             )
-            if owner.foreign and path.business_api is not None and not path.business_api.accept_foreign_numbers:
-                metrics.FOREIGN_DROPPED.labels(path.id).inc()
-                log.warn("Event of a foreign number dropped", account_id=path.id, phone_number_id=item.phone_number_id)
-                continue
-            incoming = decode.event(item, owner.account_id, owner.foreign)
-            additions.append(Addition(events.encode(incoming.event), incoming.identity, incoming.day))
-            found.append(incoming.event)
-            if i % _TURN == 0:
-                await asyncio.sleep(0)
-        return additions, found
+            continue
+        incoming = decode.event(item, owner.account_id, owner.foreign)
+        additions.append(Addition(events.encode(incoming.event), incoming.identity, incoming.day))
+        found.append(incoming.event)
+    return additions, found
 
 
 async def _read(headers: dict[bytes, bytes], receive: "Receive") -> bytes | None:
-    """Return the body, or None when it is too large; what Meta did not finish sending ends the request by itself."""
+    """Return the body, or None when it is too large; raises TimeoutError, and ConnectionError when the sender left.
+
+    What is too large is still read for a while and thrown away: a sender that is cut off never sees the 413.
+    """
     declared = headers.get(b"content-length", b"0")
-    if declared.isdigit() and int(declared) > BODY_LIMIT:
-        return None
-    message: Any = await receive()
-    chunk: bytes = message.get("body", b"")
-    if not message.get("more_body"):
-        return chunk if len(chunk) <= BODY_LIMIT else None
-    chunks, size = [chunk], len(chunk)
-    while message.get("more_body"):
-        message = await receive()
-        chunk = message.get("body", b"")
-        size += len(chunk)
-        if size > BODY_LIMIT:
-            return None
-        chunks.append(chunk)
-    return b"".join(chunks)
+    size = int(declared) if declared.isdigit() else 0
+    chunks: list[bytes] = []
+    received, more = 0, True
+    async with asyncio.timeout(BODY_PATIENCE):
+        while more and received <= DRAINED:
+            message: Any = await receive()
+            if message["type"] == "http.disconnect":
+                raise ConnectionResetError
+            chunk: bytes = message.get("body", b"")
+            received += len(chunk)
+            size = max(size, received)
+            if size <= BODY_LIMIT:
+                chunks.append(chunk)
+            more = message.get("more_body", False)
+    return b"".join(chunks) if size <= BODY_LIMIT else None
 
 
 def _show(event: Event, added: Added) -> None:

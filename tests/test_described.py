@@ -1,0 +1,58 @@
+"""The OpenAPI document, the metrics' type, and ids on the command line: what the contract's HTTP face promises."""
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.conftest import Gateway
+from whatshooked.cli import main
+
+CALLS = {
+    ("get", "/webhooks/whatsapp/{account_id}", "200 403 404"),
+    ("post", "/webhooks/whatsapp/{account_id}", "200 400 401 403 404 413 503"),
+    ("get", "/api/cache", "200 400 401 403 429 503"),
+    ("get", "/api/cache/stats", "200 401 403 429 503"),
+    ("post", "/api/cache/replay", "200 401 403 404 503"),
+    ("post", "/api/cache/event/replay", "200 400 401 403 404 503"),
+    ("delete", "/api/cache/event/delete", "200 400 401 403 404 503"),
+    ("delete", "/api/cache/clear", "200 400 401 403 503"),
+    ("get", "/api/hooks", "200 401"),
+    ("get", "/metrics", "200"),
+    ("get", "/health", "200"),
+    ("get", "/ready", "200 503"),
+}
+
+
+async def test_the_openapi_document_has_every_call(make_gateway: Callable[..., Gateway]) -> None:
+    """With its answers; an error of the API is the contract's, and the API alone wants credentials."""
+    gateway = make_gateway()
+    await gateway.start(workers=0)
+    document = (await gateway.client.get(f"{gateway.base}/schema/openapi.json")).json()
+    for method, path, codes in CALLS:
+        operation = document["paths"][path][method]
+        assert operation["responses"].keys() >= set(codes.split()), path
+        api = path.startswith("/api/")
+        assert bool(operation.get("security")) == api, path
+        if api:
+            for code in operation["responses"].keys() - {"200"}:
+                schema = operation["responses"][code]["content"]["application/json"]["schema"]
+                assert schema == {"$ref": "#/components/schemas/Error"}, (path, code)
+    assert document["components"]["schemas"]["Error"]["required"] == ["error"]
+    assert document["components"]["securitySchemes"].keys() == {"basic", "key", "bearer"}
+
+
+async def test_the_metrics_name_their_type_once(make_gateway: Callable[..., Gateway]) -> None:
+    """As Prometheus asks for it."""
+    gateway = make_gateway()
+    await gateway.start(workers=0)
+    answer = await gateway.client.get(f"{gateway.base}/metrics")
+    assert answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
+
+
+@pytest.mark.parametrize("arguments", [["list", "--after", "x"], ["replay", "abc"], ["delete", "1790000000000"]])
+def test_what_is_no_id_is_wrong_usage(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """It is said before Redis is asked, with what an id looks like."""
+    with pytest.raises(SystemExit) as ended:
+        main(["cache", *arguments])
+    assert ended.value.code == 2
+    assert "looks like 1790000000000-0" in capsys.readouterr().err
