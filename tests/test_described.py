@@ -8,7 +8,7 @@ from tests.conftest import Gateway
 from whatshooked.cli import main
 
 CALLS = {
-    ("get", "/webhooks/whatsapp/{account_id}", "200 403 404"),
+    ("get", "/webhooks/whatsapp/{account_id}", "200 403"),
     ("post", "/webhooks/whatsapp/{account_id}", "200 400 401 403 404 413 503"),
     ("get", "/api/cache", "200 400 401 403 429 503"),
     ("get", "/api/cache/stats", "200 401 403 429 503"),

@@ -152,6 +152,8 @@ async def _read(headers: dict[bytes, bytes], receive: "Receive") -> bytes | None
     """
     declared = headers.get(b"content-length", b"0")
     size = int(declared) if declared.isdigit() else 0
+    if size > DRAINED:
+        return None
     chunks: list[bytes] = []
     received, more = 0, True
     async with asyncio.timeout(BODY_PATIENCE):
