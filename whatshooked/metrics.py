@@ -26,8 +26,8 @@ REJECTED = Counter("whatshooked_webhooks_rejected", "Webhook requests not taken,
 #: Events of numbers that are not ours, dropped because `accept_foreign_numbers` is false.
 FOREIGN_DROPPED = Counter("whatshooked_events_foreign_dropped", "Events of foreign numbers dropped", ["account"])
 #: Above a second for more than 1 % Meta backs off: look at Redis' disk, then add web processes.
-WEBHOOK_SECONDS = Histogram(
-    "whatshooked_webhook_seconds", "From a webhook's last byte to our 200 (seconds)", buckets=_FAST
+APPEND_SECONDS = Histogram(
+    "whatshooked_append_seconds", "One append of all that waits to Redis (seconds)", buckets=_FAST
 )
 #: refused: the hook answered no 2xx; failed: no answer at all; see the hook's own log.
 ATTEMPTS = Counter("whatshooked_attempts", "Attempts at hooks, by result", ["hook", "result"])

@@ -116,7 +116,7 @@ class Credentials:
     ) -> None:
         blob = events.encode(Event(events.ENTRY_VERSION, event_type, account_id, msgspec.json.encode(data)))
         name = f"{event_type}\0{account_id}\0".encode() + generation
-        await self._intake.add([Addition(blob, hashlib.blake2b(name, digest_size=16).digest(), 0)])
+        await self._intake.add([Addition(blob, hashlib.blake2b(name, digest_size=16).digest(), 0, event_type)])
 
 
 def described(account: Account, found: Number | GraphError) -> tuple[str, str, dict[str, str | int]]:

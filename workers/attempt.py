@@ -197,7 +197,9 @@ class Attempts:
         )
         name = f"{event_type}\0{attempt.event_id}\0{hook.id}\0{attempt.token}"
         identity = hashlib.blake2b(name.encode(), digest_size=16).digest()
-        self._intake.submit(Addition(blob, identity, int(time.time()) // 86_400)).add_done_callback(_count_untold)
+        self._intake.submit(Addition(blob, identity, int(time.time()) // 86_400, event_type)).add_done_callback(
+            _count_untold
+        )
 
 
 def body(event: Event, event_id: str) -> bytes:

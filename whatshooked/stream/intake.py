@@ -1,11 +1,13 @@
 """Taking events in: everything that waits is appended by ADD in one round trip, and each caller learns its ids."""
 
 import asyncio
+import time
 from collections.abc import Sequence
 
 import msgspec
 from redis.exceptions import RedisError
 
+from whatshooked import events, metrics
 from whatshooked.errors import StreamUnavailable
 from whatshooked.keys import GROUP, Keys
 from whatshooked.stream.coalesce import Coalescer
@@ -30,6 +32,8 @@ class Addition(msgspec.Struct, frozen=True):
     blob: bytes
     identity: bytes
     day: int
+    #: The event's type, as it is counted; "" is not counted.
+    type: str = ""
 
 
 class Added(msgspec.Struct, frozen=True):
@@ -66,12 +70,15 @@ class Intake:
         await self._queue.drain()
 
     async def _flush(self, additions: Sequence[Addition]) -> list[Added]:
+        start = time.perf_counter()
         calls = [(self._link.scripts.add, *self._arguments(chunk)) for chunk in _chunks(additions)]
         added: list[Added] = []
         for reply in await self._link.run_all(calls):
             if isinstance(reply, RedisError):
                 raise StreamUnavailable(f"add: {reply}") from reply
             added += [Added(row.lstrip(b"=").decode(), row[:1] != b"=") for row in reply]
+        metrics.APPEND_SECONDS.observe(time.perf_counter() - start)
+        _count(additions, added)
         return added
 
     def _arguments(self, additions: Sequence[Addition]) -> tuple[list[str], list[str | bytes | float]]:
@@ -82,6 +89,17 @@ class Intake:
             keys.append(self._keys.seen(addition.day, bucket))
             args += (addition.identity, addition.blob)
         return keys, args
+
+
+def _count(additions: Sequence[Addition], added: Sequence[Added]) -> None:
+    """Count a flush, not each of its events: to count costs as much as to decode."""
+    counts: dict[tuple[str, bool], int] = {}
+    for addition, one in zip(additions, added, strict=True):
+        kind = addition.type, one.new
+        counts[kind] = counts.get(kind, 0) + 1
+    for (event_type, new), count in counts.items():
+        if event_type:
+            (metrics.EVENTS if new else metrics.DUPLICATES).labels(events.family(event_type)).inc(count)
 
 
 def _chunks(additions: Sequence[Addition]) -> list[Sequence[Addition]]:

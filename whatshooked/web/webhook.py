@@ -5,13 +5,9 @@ every event of the body.
 """
 
 import asyncio
-import functools
 import hmac
-import time
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
-
-from prometheus_client import Counter
 
 from whatshooked import events, logs, metrics
 from whatshooked.config import Account
@@ -106,7 +102,6 @@ class Webhook:
         return _rejected("verify_token", 403, b"verify_token does not match")
 
     async def _take(self, account: Account, body: bytes) -> tuple[int, bytes]:
-        start = time.perf_counter()
         try:
             if len(body) <= LARGE:
                 additions, found = _additions(self._gateway.accounts, account, body)
@@ -120,8 +115,6 @@ class Webhook:
             metrics.REDIS_ERRORS.labels("intake").inc()
             log.seldom("error", "Webhook not taken, Meta will resend it", account_id=account.id, error=str(error))
             return _rejected("unavailable", 503, b"not stored, send again")
-        _count(found, added)
-        metrics.WEBHOOK_SECONDS.observe(time.perf_counter() - start)
         if log.debugs:
             for event, one in zip(found, added, strict=True):
                 _show(event, one)
@@ -140,7 +133,7 @@ def _additions(accounts: Accounts, path: Account, body: bytes) -> tuple[list[Add
             )
             continue
         incoming = decode.event(item, owner.account_id, owner.foreign)
-        additions.append(Addition(events.encode(incoming.event), incoming.identity, incoming.day))
+        additions.append(Addition(events.encode(incoming.event), incoming.identity, incoming.day, incoming.event.type))
         found.append(incoming.event)
     return additions, found
 
@@ -154,19 +147,22 @@ async def _read(headers: dict[bytes, bytes], receive: "Receive") -> bytes | None
     size = int(declared) if declared.isdigit() else 0
     if size > DRAINED:
         return None
+    message: Any = await receive()
+    if not message.get("more_body") and message["type"] == "http.request":  # nearly all: no timer for these
+        return message["body"] if len(message["body"]) <= BODY_LIMIT else None
     chunks: list[bytes] = []
-    received, more = 0, True
+    received = 0
     async with asyncio.timeout(BODY_PATIENCE):
-        while more and received <= DRAINED:
-            message: Any = await receive()
+        while True:
             if message["type"] == "http.disconnect":
                 raise ConnectionResetError
-            chunk: bytes = message.get("body", b"")
-            received += len(chunk)
+            received += len(message["body"])
             size = max(size, received)
             if size <= BODY_LIMIT:
-                chunks.append(chunk)
-            more = message.get("more_body", False)
+                chunks.append(message["body"])
+            if not message.get("more_body") or received > DRAINED:
+                break
+            message = await receive()
     return b"".join(chunks) if size <= BODY_LIMIT else None
 
 
@@ -186,18 +182,3 @@ def _show(event: Event, added: Added) -> None:
 def _rejected(cause: str, status: int, text: bytes) -> tuple[int, bytes]:
     metrics.REJECTED.labels(cause).inc()
     return status, text
-
-
-def _count(found: list[Event], added: list[Added]) -> None:
-    counts: dict[tuple[str, bool], int] = {}
-    for event, one in zip(found, added, strict=True):
-        kind = event.type, one.new
-        counts[kind] = counts.get(kind, 0) + 1
-    for (event_type, new), count in counts.items():
-        _counter(event_type, new).inc(count)
-
-
-@functools.lru_cache(maxsize=256)
-def _counter(event_type: str, new: bool) -> Counter:
-    """Return the count of a type's events, kept at hand: to look it up costs more than to count."""
-    return (metrics.EVENTS if new else metrics.DUPLICATES).labels(events.family(event_type))
