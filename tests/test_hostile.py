@@ -17,6 +17,7 @@ from whatshooked.errors import StartError
 from whatshooked.hooks.delivery import Refused, Sender
 from whatshooked.keys import Keys
 from whatshooked.meta.graph import Graph, GraphError, Number
+from whatshooked.stream.leases import Wish, claim
 from whatshooked.stream.link import Link
 from whatshooked.stream.settle import Settler, Taken
 from whatshooked.web import webhook
@@ -235,3 +236,18 @@ async def test_outcomes_wait_for_redis_and_say_so(keys: Keys) -> None:
         assert not waiting.done()
         await settler.drain(patience=5)
         assert waiting.exception() is not None
+
+
+async def test_a_strange_key_stops_the_claims_of_its_hook_alone(link: Link, keys: Keys) -> None:
+    """What one hook's keys hold is no other hook's trouble."""
+    for event_id in ("1-1", "1-2"):
+        await link.call("XADD", keys.events, event_id, "e", b"blob")
+    await link.call("SET", keys.open("1-1"), "no hash")
+    await link.call("HSET", keys.open("1-2"), "good", "w|0|0|0|0|")
+    await link.call("ZADD", keys.due("bad"), 1, "1-1")
+    await link.call("ZADD", keys.due("good"), 1, "1-2")
+    with logged() as log:
+        found = await claim(link, keys, [Wish("bad", 4, 1000), Wish("good", 4, 1000)])
+        assert log.holding("Due events cannot be claimed")
+    assert [lease.event_id for lease in found["good"].leases] == ["1-2"]
+    assert "bad" not in found

@@ -4,9 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import msgspec
+from redis.exceptions import RedisError
 
+from whatshooked import logs
 from whatshooked.keys import GROUP, Keys
-from whatshooked.stream.link import Link, checked
+from whatshooked.stream.link import Link, Reply, Script, checked
+
+log = logs.get("hooks")
 
 #: Leases taken one after the other without an outcome after which an event is poison for its hook.
 LEASES_TO_POISON = 5
@@ -59,33 +63,27 @@ async def claim(link: Link, keys: Keys, wishes: Sequence[Wish], *, suspects: int
     due = [(wish, [row.decode() for row in look]) for wish, look in zip(wishes, looks, strict=True) if look]
     if not due:
         return {}
-    replies = await link.run_all(
-        [
-            (
-                link.scripts.claim,
-                [keys.events, keys.poison, keys.due(wish.hook_id), *map(keys.open, ids)],
-                (
-                    GROUP,
-                    wish.hook_id,
-                    wish.lease_ms,
-                    LEASES_TO_POISON,
-                    suspects,
-                    wish.most,
-                    msgspec.msgpack.encode(ids),
-                ),
-            )
-            for wish, ids in due
-        ]
-    )
     claimed = {}
-    for (wish, ids), (leased, poisoned, vanished) in zip(due, checked(replies), strict=True):
-        claimed[wish.hook_id] = Claimed(
-            [
-                Lease(row[0].decode(), wish.hook_id, int(row[1]), row[2], bool(row[3]), bool(row[4]), row[5])
-                for row in leased
-            ],
-            [row.decode() for row in poisoned],
-            [row.decode() for row in vanished],
-            more=len(ids) >= wish.most,
-        )
+    replies = await link.run_all([_call(link, keys, wish, ids, suspects) for wish, ids in due])
+    for (wish, ids), reply in zip(due, replies, strict=True):
+        if isinstance(reply, RedisError):  # one hook's trouble is its own
+            log.seldom("error", "Due events cannot be claimed", hook_id=wish.hook_id, error=str(reply))
+        else:
+            claimed[wish.hook_id] = _claimed(wish.hook_id, reply, more=len(ids) >= wish.most)
     return claimed
+
+
+def _call(
+    link: Link, keys: Keys, wish: Wish, ids: Sequence[str], suspects: int
+) -> tuple[Script, list[str], tuple[str | bytes | float, ...]]:
+    names = [keys.events, keys.poison, keys.due(wish.hook_id), *map(keys.open, ids)]
+    bounds = (wish.lease_ms, LEASES_TO_POISON, suspects, wish.most)
+    return link.scripts.claim, names, (GROUP, wish.hook_id, *bounds, msgspec.msgpack.encode(ids))
+
+
+def _claimed(hook_id: str, reply: Reply, *, more: bool) -> Claimed:
+    leased, poisoned, vanished = reply
+    leases = [
+        Lease(row[0].decode(), hook_id, int(row[1]), row[2], bool(row[3]), bool(row[4]), row[5]) for row in leased
+    ]
+    return Claimed(leases, [row.decode() for row in poisoned], [row.decode() for row in vanished], more=more)
