@@ -38,9 +38,13 @@ async def test_a_kill_after_each_step_loses_nothing_and_doubles_nothing_unexplai
 
 async def test_kills_at_random_moments_and_a_dying_redis_lose_nothing(tmp_path: Path) -> None:
     """Two workers are killed again and again and Redis three times, under traffic."""
-    result = await _green(Plan(workers=2, outages=3, kills=6), tmp_path)
-    assert result.kills >= 4
-    assert result.cut_off > 0, "no kill ever met a POST in flight"
+    for turn in range(3):  # whether a kill meets a POST in flight is chance
+        (folder := tmp_path / str(turn)).mkdir()
+        result = await _green(Plan(workers=2, outages=3, kills=6), folder)
+        assert result.kills >= 4
+        if result.cut_off:
+            return
+    pytest.fail("no kill ever met a POST in flight")
 
 
 @pytest.mark.parametrize("name", _marked(QUICK))
