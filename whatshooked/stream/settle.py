@@ -106,7 +106,9 @@ class Settler:
         recorded: dict[tuple[str, str], bool] = {}
         if taken:
             for (event_id, hook_ids), flags in zip(_by_event(taken).items(), replies[0][0], strict=True):
-                recorded |= {(event_id, hook): bool(flag) for hook, flag in zip(hook_ids, flags, strict=True)}
+                if -1 in flags:
+                    log.error("Outcome cannot be recorded", event_id=event_id, error="its open key holds no hash")
+                recorded |= {(event_id, hook): flag == 1 for hook, flag in zip(hook_ids, flags, strict=True)}
         if not_taken:
             flags = replies[-1][: len(not_taken)]
             recorded |= {(o.event_id, o.hook_id): bool(f) for o, f in zip(not_taken, flags, strict=True)}

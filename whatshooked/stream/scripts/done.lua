@@ -2,7 +2,7 @@
 -- DONE: hooks took events. Close them, remember who took what, and acknowledge what nobody owes any more.
 -- KEYS: events, poison, then due and dead of each hook, then open and taken of each entry.
 -- ARGV: group, hook ids (msgpack), entries (msgpack [[id, [hook index, ...]], ...]).
--- Answer: [[1 per hook that was still open, else 0 (late)], ...] and the count of acknowledged entries.
+-- Answer: [[1 per hook that was still open, 0 (late), or -1 (its key holds no hash)], ...] and the count of acknowledged entries.
 local events, group = KEYS[1], ARGV[1]
 local hooks, entries = cmsgpack.unpack(ARGV[2]), cmsgpack.unpack(ARGV[3])
 local base = 2 + 2 * #hooks
@@ -12,9 +12,11 @@ for i, entry in ipairs(entries) do
   closed[i] = {}
   local any, poisoned = false, false
   for j, h in ipairs(entry[2]) do
-    local packed = redis.call('HGET', open, hooks[h])
+    local packed = redis.pcall('HGET', open, hooks[h])
     closed[i][j] = packed and 1 or 0
-    if packed then
+    if type(packed) == 'table' then
+      closed[i][j] = -1 -- an error here must not leave the neighbours half settled: effects of a script stay
+    elseif packed then
       any = true
       redis.call('HDEL', open, hooks[h])
       local state = string.sub(packed, 1, 1)
