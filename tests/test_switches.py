@@ -1,19 +1,31 @@
 """Hooks turned on and off at run time, and the config read again, in every process."""
 
 import asyncio
+import contextlib
+import json
+import os
+import re
 import signal
+import time
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TextIO
 
 import pytest
 
 from tests import meta
 from tests.conftest import Gateway, hook
+from tests.logged import logged
 from tests.receiver import Receiver, status
 from tests.streams import until
-from tests.test_workers import Process, Spawn, _address
+from tests.test_setup import config, wait_for
+from tests.test_workers import Process, Spawn
+from whatshooked.boot import follow_reloads, note_reloads
 from whatshooked.keys import Keys
 from whatshooked.stream.fsck import examine
 from whatshooked.stream.link import Link
+from whatshooked.stream.registry import drop_lapsed
+from workers.process import Process as Worker
 
 MakeGateway = Callable[..., Gateway]
 
@@ -102,6 +114,32 @@ async def _forgotten(gateway: Gateway) -> bool:
     return not worker._switches and not worker._file_is_new
 
 
+async def test_a_reload_while_switches_are_judged_is_judged_too(
+    make_gateway: MakeGateway, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file changes while a worker holds the one before against the switches: the change overrules them too."""
+    gateway = make_gateway(hook("h1", receiver.url()))
+    await gateway.start()
+    (worker,) = gateway.workers
+    await _switch(gateway, False)
+    await until(_everywhere(gateway, False))
+    judged = 0
+
+    async def judge(*arguments: Any) -> None:
+        nonlocal judged
+        judged += 1
+        await drop_lapsed(*arguments)
+        if judged == 1:
+            gateway.document["hooks"][0]["active"] = False
+            gateway.write()
+            worker.reload()
+
+    monkeypatch.setattr("workers.process.drop_lapsed", judge)
+    worker.reload()
+    await until(lambda: _forgotten(gateway))
+    assert judged == 2
+
+
 async def test_an_unknown_hook_is_not_switched(two: Gateway) -> None:
     """It is a 404, and no other field of a hook can be changed."""
     assert (await two.api("PATCH", "/api/hooks/nobody", json={"active": True})).status_code == 404
@@ -160,8 +198,9 @@ async def test_a_reload_is_all_or_nothing(make_gateway: MakeGateway, receiver: R
     gateway = make_gateway(hook("h1", receiver.url("/1")), log_level="info")
     gateway.write()
     running = spawn("run", "--workers", "2", "-c", str(gateway.path), XDG_RUNTIME_DIR=str(gateway.folder))
-    gateway.base = await _address(running)
-    assert running.stdout is not None
+    # A process that still starts would read the new file without a word.
+    up = await _lines(running, " Ready |Hook manager started", 3)
+    gateway.base = " ".join(up).partition("address=")[2].split()[0]
     gateway.document["hooks"].append(hook("h2", receiver.url("/2")))
     gateway.write()
     running.send_signal(signal.SIGHUP)
@@ -170,7 +209,7 @@ async def test_a_reload_is_all_or_nothing(make_gateway: MakeGateway, receiver: R
     await receiver.wait(40)
     gateway.path.write_text('{"hooks": [{"id": "h3"}], "server": {"port": "x"}}')
     running.send_signal(signal.SIGHUP)
-    faults = await _lines(running, "hooks[0].url", 3)
+    faults = await _lines(running, r"hooks\[0\]\.url", 3)
     assert all("Config not reloaded" in line for line in faults)
     await _send(gateway)
     await receiver.wait(80)
@@ -178,12 +217,92 @@ async def test_a_reload_is_all_or_nothing(make_gateway: MakeGateway, receiver: R
     assert len(receiver.received) == 80
 
 
-async def _lines(process: Process, text: str, count: int) -> list[str]:
+async def _lines(process: Process, pattern: str, count: int) -> list[str]:
+    """Return the next lines of a process that match, once there are so many."""
     assert process.stdout is not None
     found: list[str] = []
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(40):
         while len(found) < count:
             line = await asyncio.to_thread(process.stdout.readline)
             assert line
-            found += [line] if text in line else []
+            found += [line] if re.search(pattern, line) else []
     return found
+
+
+@pytest.mark.parametrize("command", ["serve", "worker"])
+def test_a_sighup_while_a_process_starts_is_kept(
+    command: str, spawn: Spawn, tmp_path: Path, redis_url: str, prefix: str
+) -> None:
+    """It has read the old file and follows no signals yet: it reads the new file when it does."""
+    file = config(tmp_path, redis={"url": redis_url, "prefix": prefix})
+    old = new = file.read_text()
+    pipe = tmp_path / "token"
+    os.mkfifo(pipe)
+    file.write_text(old.replace(json.dumps(meta.VERIFY_TOKEN), json.dumps(f"file:{pipe}")))
+    process = spawn(command)
+    with _opened(pipe, process) as token:
+        document = json.loads(new)
+        document["hooks"].append(hook("h2", "http://127.0.0.1:9/2"))
+        file.write_text(json.dumps(document))
+        process.send_signal(signal.SIGHUP)
+        token.write(meta.VERIFY_TOKEN)
+    wait_for(process, "Config reloaded hooks=2")
+
+
+def _opened(pipe: Path, process: Process) -> TextIO:
+    """Return the pipe once a process reads from the other end: there it waits for what we write."""
+    while process.poll() is None:
+        with contextlib.suppress(OSError):  # nobody reads yet
+            return os.fdopen(os.open(pipe, os.O_WRONLY | os.O_NONBLOCK), "w")
+        time.sleep(0.01)
+    raise AssertionError(process.communicate()[0])
+
+
+async def test_sighups_from_before_are_told_once() -> None:
+    """Also to a process that was started with SIGHUP ignored; from then on each one is told as it comes."""
+    told = 0
+
+    def reload() -> None:
+        nonlocal told
+        told += 1
+
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        note_reloads()
+        for _ in range(3):
+            signal.raise_signal(signal.SIGHUP)
+        follow_reloads(reload)
+        assert told == 1
+        signal.raise_signal(signal.SIGHUP)
+        while told < 2:
+            await asyncio.sleep(0)
+        follow_reloads(reload)
+        assert told == 2
+    finally:
+        asyncio.get_running_loop().remove_signal_handler(signal.SIGHUP)
+        signal.signal(signal.SIGHUP, before)
+
+
+async def test_a_worker_that_waits_for_redis_follows_reloads(make_gateway: MakeGateway) -> None:
+    """It starts with the file of that moment, however long Redis is away."""
+    gateway = make_gateway(hook("h1", "http://127.0.0.1:9/"))
+    gateway.write()
+    note_reloads()
+    worker = Worker(gateway.config, "redis://127.0.0.1:9")
+    with logged() as log:
+        starting = asyncio.create_task(worker.start())
+
+        async def waits() -> bool:
+            return bool(log.holding("Waiting for Redis"))
+
+        await until(waits)
+        gateway.document["hooks"].append(hook("h2", "http://127.0.0.1:9/2"))
+        gateway.write()
+        signal.raise_signal(signal.SIGHUP)
+
+        async def reloaded() -> bool:
+            return list(worker.hooks.by_id) == ["h1", "h2"]
+
+        await until(reloaded)
+    starting.cancel()
+    await worker.stop()

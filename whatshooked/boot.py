@@ -4,11 +4,15 @@
 and then.
 """
 
+import asyncio
 import gc
 import hashlib
 import os
 import shutil
+import signal
 import tempfile
+import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,6 +28,8 @@ CONFIG_VARIABLE = "WHATSHOOKED_CONFIG"
 _METRICS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 #: Set by a process that has logged the config's warnings already, for those it starts.
 _WARNED_VARIABLE = "WHATSHOOKED_WARNED"
+#: SIGHUPs that came before somebody followed them.
+_early: list[int] = []
 
 log = logs.get("boot")
 
@@ -40,6 +46,7 @@ class Boot:
     @classmethod
     def open(cls, path: Path | None = None) -> "Boot":
         """Begin a process that serves or delivers; raises ConfigError, EmbeddedError or StartError, with the remedy."""
+        note_reloads()  # before the file is read: a SIGHUP later than this may mean a newer one
         loaded = load(path or config_path())
         config = loaded.config
         logs.setup(config.log_level, config.log_format)
@@ -88,6 +95,20 @@ def calm_collector() -> None:
 def config_path(given: str | None = None) -> Path:
     """Return the config file: as given, else by `WHATSHOOKED_CONFIG`, else ./config.json."""
     return Path(given or os.environ.get(CONFIG_VARIABLE) or "config.json")
+
+
+def note_reloads() -> None:
+    """Remember each SIGHUP until `follow_reloads`, in the main thread: it neither ends the process nor is lost."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGHUP, lambda number, _: _early.append(number))
+
+
+def follow_reloads(reload: Callable[[], None]) -> None:
+    """Let the running loop call `reload` at each SIGHUP, and call it now when one was noted."""
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reload)
+    if _early:
+        _early.clear()
+        reload()
 
 
 def read_again(config: Config) -> Config | None:

@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Coroutine
 
 from whatshooked import logs, metrics
-from whatshooked.boot import read_again
+from whatshooked.boot import follow_reloads, read_again
 from whatshooked.config import Config
 from whatshooked.errors import StreamUnavailable
 from whatshooked.events import EVENT_TYPES
@@ -73,7 +73,8 @@ class Process:
         self._apply_cache_mode()
 
     async def start(self) -> None:
-        """Show that this process lives, then start its loops; waits for Redis as long as it takes."""
+        """Follow SIGHUP, show that this process lives, start its loops; waits for Redis as long as it takes."""
+        follow_reloads(self.reload)
         while True:
             try:
                 await self._refresh_switches()
@@ -84,7 +85,6 @@ class Process:
                 metrics.REDIS_ERRORS.labels("start").inc()
                 log.warn("Waiting for Redis", error=str(error))
                 await asyncio.sleep(0.5)
-        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self.reload)
         self._watch("reader", self._reader.run())
         self._watch("claimer", self._claimer.run())
         self._watch("recovery", self._recovery.run())
@@ -192,9 +192,10 @@ class Process:
     async def _refresh_switches(self) -> None:
         switches = await read_switches(self._links["other"], self.keys)
         if self._file_is_new:
-            in_file = {hook.id: hook.active for hook in self.config.hooks}
+            judged = self.config
+            in_file = {hook.id: hook.active for hook in judged.hooks}
             await drop_lapsed(self._links["other"], self.keys, in_file, switches)
-            self._file_is_new = False
+            self._file_is_new = judged is not self.config  # a reload may have come meanwhile
         if switches != self._switches:
             self._switches = switches
             self.hooks = Hooks(self.config.hooks, switches)

@@ -1,10 +1,7 @@
 """What one web process holds: the config of the moment, the accounts and their signers, and its way to Redis."""
 
-import signal
-from asyncio import get_running_loop
-
 from whatshooked import logs
-from whatshooked.boot import read_again
+from whatshooked.boot import follow_reloads, read_again
 from whatshooked.config import Config
 from whatshooked.errors import StreamUnavailable
 from whatshooked.hooks.hook import Hooks
@@ -50,7 +47,7 @@ class Gateway:
 
     async def start(self) -> None:
         """Follow SIGHUP, and make the consumer group; Redis may come later, the workers make it then."""
-        get_running_loop().add_signal_handler(signal.SIGHUP, self.reload)
+        follow_reloads(self.reload)
         try:
             await ensure_group(self.link, self.keys)
         except StreamUnavailable as error:
