@@ -62,7 +62,7 @@ def _no_deadline() -> None:
     def wrapping(make: Call) -> Call:
         @functools.wraps(make)
         async def made(self: Any, attempt: Any) -> Any:
-            from dataclasses import replace
+            from msgspec.structs import replace
 
             return await make(self, replace(attempt, deadline=float("inf")))
 
