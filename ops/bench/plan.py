@@ -15,12 +15,10 @@ class Plan:
     hold_seconds: float
     #: Of the run at half the held rate.
     delay_seconds: float
-    #: Factor from one tried rate to the next.
-    step: float
 
 
-QUICK = Plan(round_seconds=2.0, rounds=3, probe_seconds=3.0, hold_seconds=12.0, delay_seconds=6.0, step=1.3)
-FULL = Plan(round_seconds=5.0, rounds=5, probe_seconds=8.0, hold_seconds=60.0, delay_seconds=20.0, step=1.12)
+QUICK = Plan(round_seconds=2.0, rounds=3, probe_seconds=3.0, hold_seconds=12.0, delay_seconds=6.0)
+FULL = Plan(round_seconds=5.0, rounds=5, probe_seconds=6.0, hold_seconds=60.0, delay_seconds=20.0)
 
 
 @dataclass(frozen=True)
