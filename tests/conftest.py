@@ -132,7 +132,9 @@ class Gateway:
         # asyncio, unlike uvloop, leaves Nagle on here: each answer would wait 40 ms for the client's ACK.
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         app = create_app(self.config, self.url)
-        config = uvicorn.Config(app, http="httptools", log_config=None, access_log=False, proxy_headers=False)
+        config = uvicorn.Config(
+            app, http="httptools", interface="asgi3", log_config=None, access_log=False, proxy_headers=False
+        )
         self._server = uvicorn.Server(config)
         self._server.install_signal_handlers = lambda: None  # type: ignore[attr-defined] # older uvicorn
         self._serving = asyncio.create_task(self._server._serve(sockets=[listener]))

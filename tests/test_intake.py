@@ -125,6 +125,12 @@ async def test_signatures(web: Gateway, link: Any, keys: Any) -> None:
     assert (await web.client.post(url, content=body, headers={"X-Hub-Signature-256": right})).status_code == 200
 
 
+async def test_a_taken_webhook_is_answered_without_a_body(web: Gateway) -> None:
+    """A 200 that says it is empty, so that the connection serves for the next."""
+    answer = await web.post(meta.webhook(meta.value(meta.text())))
+    assert (answer.status_code, answer.content, answer.headers["content-length"]) == (200, b"", "0")
+
+
 async def test_the_vectors_over_http(make_gateway: Callable[..., Gateway]) -> None:
     """The bytes of the wire are what is signed: escapes, spaces and UTF-8 as they came."""
     gateway = make_gateway(accounts=[account(app_secret="test_app_secret")])

@@ -77,9 +77,9 @@ def run_demo(spawn: Spawn) -> tuple[Process, str]:
 
 def sample(said: str) -> str:
     """The curl line."""
-    found = re.search(r"^curl .*?'$", said, re.MULTILINE | re.DOTALL)
+    found = re.search(r"^curl -i -X POST .*?-d '.*?'$", said, re.MULTILINE | re.DOTALL)
     assert found, said
-    return re.search(r"^curl -X POST .*?-d '.*?'$", said, re.MULTILINE | re.DOTALL)[0]  # type: ignore[index]
+    return found[0]
 
 
 def send(curl: str) -> int:

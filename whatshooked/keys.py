@@ -35,7 +35,7 @@ class Keys:
 
     def seen(self, day: int, bucket: int) -> str:
         """Hash identity → id: what ADD has taken. Lives 8 to 9 days after its last write. Writer: ADD."""
-        return self._tagged(f"seen:{day}:{bucket}")
+        return f"{{{self.prefix}:{self.shard}}}:seen:{day}:{bucket}"  # written out: once per event of the intake
 
     def open(self, event_id: str) -> str:
         """Hash hook → packed state: who still owes an answer. Lives while one does.

@@ -95,9 +95,9 @@ def welcome(address: str, demo: Demo) -> str:
     cache     curl -H 'X-API-Key: {key}' {address}/api/cache
     config    {demo.config}
 
-  Send a signed sample message (from another terminal) and see it arrive here:
+  Send a signed sample message from another terminal: it is answered with 200, and arrives here:
 
-curl -X POST {address}/webhooks/whatsapp/demo -H 'Content-Type: application/json' \\
+curl -i -X POST {address}/webhooks/whatsapp/demo -H 'Content-Type: application/json' \\
   -H 'X-Hub-Signature-256: {sign(body.encode(), demo.secret)}' \\
   -d '{body}'
 

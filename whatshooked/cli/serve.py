@@ -81,6 +81,7 @@ def _serve(boot: Boot, listener: socket.socket) -> int:
         create_app(boot.config, boot.url),
         loop="uvloop",
         http="httptools",
+        interface="asgi3",
         lifespan="on",
         log_config=None,
         access_log=False,

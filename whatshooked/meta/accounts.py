@@ -5,13 +5,12 @@ else the path's account, then marked as of a foreign number.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from whatshooked.config import Account
 
 
-@dataclass(frozen=True, slots=True)
-class Owner:
+class Owner(NamedTuple):
     """The account an item belongs to; `foreign` when its number is none of ours (or not to be trusted)."""
 
     account_id: str

@@ -123,6 +123,8 @@ def text(value: Any) -> str:
 
 def seconds(value: Any) -> int:
     """Return a Unix time in seconds, given as text or number and in seconds or ms; 0 for what is none."""
+    if isinstance(value, str) and len(value) == 10 and value.isascii() and value.isdecimal():
+        return int(value)  # as Meta writes it
     try:
         number = float(text(value))
     except ValueError:

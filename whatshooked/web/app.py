@@ -1,6 +1,6 @@
 """The application of one web process: Meta's webhooks, and Litestar for all else."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -31,11 +31,10 @@ class Application:
         self._webhook = webhook
         self._litestar = litestar
 
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+    def __call__(self, scope: Any, receive: Any, send: Any) -> Awaitable[None]:
         if scope["type"] == "http" and scope["path"].startswith(PATH):
-            await self._webhook(scope, receive, send)
-        else:
-            await self._litestar(scope, receive, send)
+            return self._webhook(scope, receive, send)
+        return self._litestar(scope, receive, send)
 
 
 def create_app(config: Config, url: str) -> Application:

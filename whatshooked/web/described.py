@@ -45,8 +45,8 @@ _API_ERRORS = {
     "429": "too many wrong credentials: see Retry-After",
     "503": "Redis does not answer",
 }
-_TAKEN = {
-    "200": "Redis holds every event of the body",
+_TAKEN = "Redis holds every event of the body; the answer has none"
+_REFUSED = {
     "400": "not a JSON object with an `entry`",
     "401": "the signature is missing",
     "403": "the signature is wrong",
@@ -95,7 +95,7 @@ def _webhook() -> PathItem:
             "Meta delivers events",
             parameters=[account, signature],
             request_body=body,
-            responses=_texts(_TAKEN),
+            responses={"200": OpenAPIResponse(description=_TAKEN), **_texts(_REFUSED)},
         ),
     )
 

@@ -6,6 +6,7 @@ every event of the body.
 
 import asyncio
 import hmac
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
@@ -34,7 +35,22 @@ DRAINED = 4 * BODY_LIMIT
 LARGE = 16 * 1024
 #: Seconds a body may take to arrive: until its end it is memory that anybody can take.
 BODY_PATIENCE = 30.0
-_UNKNOWN = b"no account of this name is configured"
+_UNKNOWN = "no account of this name is configured"
+#: The answer that nearly every webhook gets. Nobody reads its body, and without one it is one write less.
+_TAKEN: tuple[Any, ...] = (
+    {"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]},
+    {"type": "http.response.body", "body": b""},
+)
+
+_Headers = Iterable[tuple[bytes, bytes]]
+
+
+class _Refused(Exception):  # noqa: N818 - an answer, raised
+    """A request that is not taken: its cause, as the metric names it, and the status and text of the answer."""
+
+    def __init__(self, cause: str, status: int, text: str) -> None:
+        super().__init__(text)
+        self.cause, self.status, self.body = cause, status, text.encode()
 
 
 class Webhook:
@@ -45,80 +61,81 @@ class Webhook:
 
     async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
         try:
-            status, body = await self._answer(scope, receive)
+            status, body = 200, await self._answer(scope, receive)
         except Exception as error:
-            log.bug("A webhook ended in an error of ours", error)
-            status, body = _rejected("bug", 500, b"an error of ours, send again")
+            refused = _refusal(error)
+            status, body = refused.status, refused.body
+        if status == 200 and not body:
+            for message in _TAKEN:
+                await send(message)
+            return
         headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", b"%d" % len(body))]
         if status == 405:
             headers.append((b"allow", b"GET, POST"))
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body, "more_body": False})
 
-    async def _answer(self, scope: Any, receive: "Receive") -> tuple[int, bytes]:
-        name = scope["path"].removeprefix(PATH).strip("/")
-        account = self._gateway.accounts.by_id.get(name)
+    async def _answer(self, scope: Any, receive: "Receive") -> bytes:
+        """Return the body of the 200, empty when a webhook is taken; raises _Refused."""
+        name = scope["path"][len(PATH) :].strip("/")
         if scope["method"] == "GET":
-            return self._verify(account, scope["query_string"])
-        if account is None:
-            return _rejected("unknown_account", 404, _UNKNOWN)
+            return self._verify(self._gateway.accounts.by_id.get(name), scope["query_string"])
+        self._account(name)  # who is at a wrong path hears it before a body is read
         if scope["method"] != "POST":
-            return _rejected("method", 405, b"GET to verify, POST to deliver")
-        return await self._deliver(name, scope, receive)
+            raise _Refused("method", 405, "GET to verify, POST to deliver")
+        body = await _read(scope["headers"], receive)
+        # Asked anew: while the body came a reload may have taken the account away, and its signer with it.
+        account = self._account(name)
+        self._prove(account, scope["headers"], body)
+        await self._take(account, body)
+        return b""
 
-    async def _deliver(self, name: str, scope: Any, receive: "Receive") -> tuple[int, bytes]:
-        headers = dict(scope["headers"])
-        try:
-            body = await _read(headers, receive)
-        except TimeoutError:
-            return _rejected("slow", 408, b"the body took too long")
-        except ConnectionError:
-            return _rejected("broken_off", 400, b"the body was broken off")
-        if body is None:
-            return _rejected("too_large", 413, b"more than 4 MB")
-        # Only now: while the body came a reload may have taken the account away, and its signer with it.
+    def _account(self, name: str) -> Account:
         account = self._gateway.accounts.by_id.get(name)
         if account is None:
-            return _rejected("unknown_account", 404, _UNKNOWN)
-        signer = self._gateway.signers.get(account.id)
-        if signer is not None:
-            verdict = signer.check(body, headers.get(b"x-hub-signature-256", b"").decode("latin-1"))
-            if verdict is Verdict.MISSING:
-                return _rejected("no_signature", 401, b"X-Hub-Signature-256 is missing")
-            if verdict is Verdict.WRONG:
-                return _rejected("bad_signature", 403, b"X-Hub-Signature-256 does not match: check app_secret")
-        return await self._take(account, body)
+            raise _Refused("unknown_account", 404, _UNKNOWN)
+        return account
 
-    def _verify(self, account: Account | None, query: bytes) -> tuple[int, bytes]:
+    def _prove(self, account: Account, headers: _Headers, body: bytes) -> None:
+        """Raise _Refused when the body is not Meta's; without a secret of the account nobody can tell."""
+        signer = self._gateway.signers.get(account.id)
+        if signer is None:
+            return
+        verdict = signer.check(body, _header(headers, b"x-hub-signature-256").decode("latin-1"))
+        if verdict is Verdict.MISSING:
+            raise _Refused("no_signature", 401, "X-Hub-Signature-256 is missing")
+        if verdict is Verdict.WRONG:
+            raise _Refused("bad_signature", 403, "X-Hub-Signature-256 does not match: check app_secret")
+
+    def _verify(self, account: Account | None, query: bytes) -> bytes:
         if account is None:
-            return _rejected("unknown_account", 403, _UNKNOWN)
+            raise _Refused("unknown_account", 403, _UNKNOWN)
         found = parse_qs(query.decode("latin-1"), keep_blank_values=True)
         mode, token, challenge = (found.get(f"hub.{name}", [""])[0] for name in ("mode", "verify_token", "challenge"))
         expected = account.business_api.verify_token if account.business_api else ""
         if mode == "subscribe" and expected and hmac.compare_digest(token.encode(), expected.encode()):
             log.info("Webhook verified", account_id=account.id)
-            return 200, challenge.encode()
+            return challenge.encode()
         log.seldom("warn", "Webhook verification refused: the verify token differs", account_id=account.id)
-        return _rejected("verify_token", 403, b"verify_token does not match")
+        raise _Refused("verify_token", 403, "verify_token does not match")
 
-    async def _take(self, account: Account, body: bytes) -> tuple[int, bytes]:
+    async def _take(self, account: Account, body: bytes) -> None:
         try:
             if len(body) <= LARGE:
                 additions, found = _additions(self._gateway.accounts, account, body)
             else:
                 additions, found = await asyncio.to_thread(_additions, self._gateway.accounts, account, body)
         except NotAWebhook as error:
-            return _rejected("not_json", 400, str(error).encode())
+            raise _Refused("not_json", 400, str(error)) from error
         try:
             added = await self._gateway.intake.add(additions) if additions else []
         except StreamUnavailable as error:
             metrics.REDIS_ERRORS.labels("intake").inc()
             log.seldom("error", "Webhook not taken, Meta will resend it", account_id=account.id, error=str(error))
-            return _rejected("unavailable", 503, b"not stored, send again")
+            raise _Refused("unavailable", 503, "not stored, send again") from error
         if log.debugs:
             for event, one in zip(found, added, strict=True):
                 _show(event, one)
-        return 200, b"OK"
 
 
 def _additions(accounts: Accounts, path: Account, body: bytes) -> tuple[list[Addition], list[Event]]:
@@ -138,32 +155,51 @@ def _additions(accounts: Accounts, path: Account, body: bytes) -> tuple[list[Add
     return additions, found
 
 
-async def _read(headers: dict[bytes, bytes], receive: "Receive") -> bytes | None:
-    """Return the body, or None when it is too large; raises TimeoutError, and ConnectionError when the sender left.
+async def _read(headers: _Headers, receive: "Receive") -> bytes:
+    """Return the body; raises _Refused when it is too large, too slow or broken off."""
+    declared = _header(headers, b"content-length")
+    size = int(declared) if declared.isdigit() else 0
+    if size > DRAINED:
+        raise _too_large()
+    message: Any = await receive()
+    if not message.get("more_body") and message["type"] == "http.request":  # nearly all: no timer for these
+        body: bytes = message["body"]
+        size = len(body)
+    else:
+        try:
+            async with asyncio.timeout(BODY_PATIENCE):
+                size, body = await _rest(message, size, receive)
+        except TimeoutError as error:
+            raise _Refused("slow", 408, "the body took too long") from error
+    if size > BODY_LIMIT:
+        raise _too_large()
+    return body
+
+
+async def _rest(message: Any, size: int, receive: "Receive") -> tuple[int, bytes]:
+    """Return the size and the content of a body that begins with `message`; raises _Refused when it is broken off.
 
     What is too large is still read for a while and thrown away: a sender that is cut off never sees the 413.
     """
-    declared = headers.get(b"content-length", b"0")
-    size = int(declared) if declared.isdigit() else 0
-    if size > DRAINED:
-        return None
-    message: Any = await receive()
-    if not message.get("more_body") and message["type"] == "http.request":  # nearly all: no timer for these
-        return message["body"] if len(message["body"]) <= BODY_LIMIT else None
     chunks: list[bytes] = []
     received = 0
-    async with asyncio.timeout(BODY_PATIENCE):
-        while True:
-            if message["type"] == "http.disconnect":
-                raise ConnectionResetError
-            received += len(message["body"])
-            size = max(size, received)
-            if size <= BODY_LIMIT:
-                chunks.append(message["body"])
-            if not message.get("more_body") or received > DRAINED:
-                break
-            message = await receive()
-    return b"".join(chunks) if size <= BODY_LIMIT else None
+    while True:
+        if message["type"] == "http.disconnect":
+            raise _Refused("broken_off", 400, "the body was broken off")
+        received += len(message["body"])
+        size = max(size, received)
+        if size <= BODY_LIMIT:
+            chunks.append(message["body"])
+        if not message.get("more_body") or received > DRAINED:
+            return size, b"".join(chunks)
+        message = await receive()
+
+
+def _header(headers: _Headers, name: bytes) -> bytes:
+    for key, value in headers:
+        if key == name:
+            return value
+    return b""
 
 
 def _show(event: Event, added: Added) -> None:
@@ -179,6 +215,14 @@ def _show(event: Event, added: Added) -> None:
     )
 
 
-def _rejected(cause: str, status: int, text: bytes) -> tuple[int, bytes]:
-    metrics.REJECTED.labels(cause).inc()
-    return status, text
+def _too_large() -> _Refused:
+    return _Refused("too_large", 413, "more than 4 MB")
+
+
+def _refusal(error: Exception) -> _Refused:
+    """Return what a request is refused with, counted; an error that is no refusal is one of ours."""
+    if not isinstance(error, _Refused):
+        log.bug("A webhook ended in an error of ours", error)
+        error = _Refused("bug", 500, "an error of ours, send again")
+    metrics.REJECTED.labels(error.cause).inc()
+    return error
