@@ -20,6 +20,7 @@ import uvicorn
 
 from tests import meta
 from tests.receiver import Receiver
+from tests.simulated import Meta, simulated
 from whatshooked.config import Config, load
 from whatshooked.embedded import Embedded
 from whatshooked.keys import Keys
@@ -70,6 +71,13 @@ async def link(redis_url: str) -> AsyncIterator[Link]:
 async def receiver() -> AsyncIterator[Receiver]:
     """A hook's receiver that accepts everything until told otherwise."""
     async with Receiver() as found:
+        yield found
+
+
+@pytest.fixture
+async def sim() -> AsyncIterator[Meta]:
+    """A simulated Meta, served, whose webhooks reach a played gateway."""
+    async with simulated() as found:
         yield found
 
 
