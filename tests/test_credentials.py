@@ -33,7 +33,7 @@ async def line(log: Logged, text: str, count: int = 1) -> list[str]:
 async def test_two_workers_tell_a_connected_account_once(
     make_gateway: Callable[..., Gateway], receiver: Receiver, graph: Graph
 ) -> None:
-    """One line, one event, one call to Graph, with the number's fields asked for and the token sent."""
+    """One line, one event, one look at the number and one at its token, with the token sent."""
     accounts_ = [account(1, access_token=TOKEN, graph_url=graph.url, api_version="v25.0")]
     gateway = make_gateway(hook("h1", receiver.url(), events=["whatsapp.*"]), accounts=accounts_)
     with logged() as log:
@@ -51,7 +51,8 @@ async def test_two_workers_tell_a_connected_account_once(
     }
     assert got.event == "whatsapp.connected"
     assert got.json["data"] == data
-    (asked,) = graph.receiver.received
+    asked, *about_token = graph.receiver.received
+    assert [one.target.partition("?")[0] for one in about_token] == ["/v25.0/debug_token"]
     assert asked.target.startswith(f"/v25.0/{meta.number_id(1)}?fields=")
     assert asked.headers["authorization"] == f"Bearer {TOKEN}"
     assert len(receiver.received) == 1

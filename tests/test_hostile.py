@@ -12,11 +12,13 @@ from tests import meta
 from tests.conftest import Gateway, account, hook
 from tests.logged import logged
 from tests.receiver import Receiver
-from whatshooked.config import Account, BusinessApi, Hook
+from whatshooked.config import Hook
 from whatshooked.errors import StartError
 from whatshooked.hooks.delivery import Refused, Sender
 from whatshooked.keys import Keys
-from whatshooked.meta.graph import Graph, GraphError, Number
+from whatshooked.meta import setup
+from whatshooked.meta.graph import Access, Graph, GraphFailure
+from whatshooked.meta.objects import Number
 from whatshooked.stream.leases import Wish, claim
 from whatshooked.stream.link import Link
 from whatshooked.stream.settle import Settler, Taken
@@ -33,7 +35,7 @@ def answer(status: int, body: bytes, *headers: bytes) -> bytes:
     return b"\r\n".join(lines) + b"\r\n\r\n" + body
 
 
-async def asked(raw: bytes, *, endless: bool = False) -> Number | GraphError:
+async def asked(raw: bytes, *, endless: bool = False) -> Number | GraphFailure:
     """Return what a Graph that answers these bytes comes to; `endless` repeats their last byte for ever."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -47,10 +49,9 @@ async def asked(raw: bytes, *, endless: bool = False) -> Number | GraphError:
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    api = BusinessApi(phone_number_id="1", access_token=TOKEN, verify_token="v", graph_url=url)
     graph = Graph(timeout=5)
     try:
-        return await graph.number(Account(id="a", type="business-api", phone_number="1", business_api=api))
+        return await setup.number(graph, Access(url, "v25.0", TOKEN), "1")
     finally:
         await graph.close()
         server.close()
@@ -64,7 +65,7 @@ async def asked(raw: bytes, *, endless: bool = False) -> Number | GraphError:
 )
 async def test_a_graph_answer_that_is_no_json_is_an_error(status: int, raw: bytes) -> None:
     """It is told as an error of this account and never raised: that would end the worker."""
-    assert isinstance(await asked(answer(status, raw)), GraphError)
+    assert isinstance(await asked(answer(status, raw)), GraphFailure)
 
 
 @pytest.mark.parametrize("charset", [b"hex", b"rot13", b"zlib", b"idna", b"undefined", b"utf-7", b"no-such"])
@@ -72,7 +73,7 @@ async def test_the_charset_that_graph_names_is_not_believed(charset: bytes) -> N
     """Python has charsets that decode no text and raise when asked to; the error is read as UTF-8 all the same."""
     raw = answer(400, b'{"error":{"code":190}}', b"Content-Type: text/html; charset=" + charset)
     found = await asked(raw)
-    assert isinstance(found, GraphError)
+    assert isinstance(found, GraphFailure)
     assert found.code == 190
 
 
@@ -80,16 +81,16 @@ async def test_the_token_is_masked_before_an_error_is_cut() -> None:
     """An error that repeats the token where it is cut shows no part of it."""
     for start in range(570, 605):
         found = await asked(answer(400, b"x" * start + TOKEN.encode()))
-        assert isinstance(found, GraphError)
+        assert isinstance(found, GraphFailure)
         assert "planted" not in found.text
 
 
 @pytest.mark.parametrize("status", [200, 500])
 async def test_an_endless_graph_answer_costs_nothing(status: int) -> None:
-    """It is read for 64 KB and given up."""
+    """It is read for 2 MB and given up."""
     async with asyncio.timeout(4):
         found = await asked(b"HTTP/1.1 %d X\r\n\r\nx" % status, endless=True)
-    assert isinstance(found, GraphError)
+    assert isinstance(found, GraphFailure)
     assert len(found.text) <= 600
 
 

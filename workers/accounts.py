@@ -13,15 +13,24 @@ from whatshooked.errors import StreamUnavailable
 from whatshooked.events import Event
 from whatshooked.hooks.hook import Hooks
 from whatshooked.keys import Keys
-from whatshooked.meta.graph import Graph, GraphError, Number
+from whatshooked.meta import setup
+from whatshooked.meta.codes import Retry
+from whatshooked.meta.graph import Access, Graph, GraphFailure
+from whatshooked.meta.objects import Number
 from whatshooked.stream.intake import Addition, Intake
 from whatshooked.stream.link import Link
+from whatshooked.stream.outbox import Outbox
+from workers.outlook import Outlook
+from workers.traffic import Traffic
 
 log = logs.get("accounts")
 
 #: Seconds between two checks of an account that is connected, and of one that is not.
 EVERY = 300.0
 EVERY_FAILED = 60.0
+#: Checks in succession that Graph may leave unanswered, or answer as out of order, until a connected account counts as
+#: disconnected: that says nothing of its credentials.
+PATIENCE = 2
 _LOOK = 5.0
 
 
@@ -36,6 +45,8 @@ class Credentials:
         intake: Intake,
         config: Callable[[], Config],
         hooks: Callable[[], Hooks],
+        graph: Graph,
+        traffic: Traffic,
     ) -> None:
         self._link = link
         self._keys = keys
@@ -44,18 +55,24 @@ class Credentials:
         self._intake = intake
         self._config = config
         self._hooks = hooks
-        self._graph = Graph()
+        self._graph = graph
+        self._traffic = traffic
+        self._outlook = Outlook(link, keys, graph, traffic)
+        #: Passing failures in succession, by account.
+        self._passing: dict[str, int] = {}
+        self._outbox = Outbox(link, keys)
+        #: Accounts whose token Graph refused while a message was sent.
+        self._doubted: set[str] = set()
         self.stopping = asyncio.Event()
+
+    def doubt(self, account_id: str) -> None:
+        """Check an account as soon as may be, whoever's turn it is: its token was refused."""
+        self._doubted.add(account_id)
 
     async def run(self) -> None:
         """Check until told to stop."""
-        try:
-            await self._follow()
-        finally:
-            await self._graph.close()
-
-    async def _follow(self) -> None:
         while not self.stopping.is_set():
+            await self._count_traffic()
             for account in self._config().whatsapp:
                 if account.business_api is not None and not self.stopping.is_set():
                     await self._check_in_turn(account)
@@ -65,14 +82,25 @@ class Credentials:
             except TimeoutError:
                 continue
 
+    async def _count_traffic(self) -> None:
+        try:
+            await self._traffic.flush()
+        except StreamUnavailable as error:
+            metrics.REDIS_ERRORS.labels("accounts").inc()
+            log.debug("Traffic could not be counted, trying again", error=str(error))
+
     async def _check_in_turn(self, account: Account) -> None:
         try:
-            if not await self._is_our_turn(account):
+            if account.business_api is None or not await self._is_our_turn(account):
                 return
-            found = await self._graph.number(account)
+            found = await setup.number(self._graph, Access.of(account), account.business_api.phone_number_id)
             if isinstance(found, Number):
                 await self._link.call("EXPIRE", self._keys.account_check(account.id), round(EVERY))
             await self._tell(account, found)
+            if isinstance(found, Number):
+                if await self._outbox.resume(account.id):
+                    log.info("The account sends again", account_id=account.id)
+                await self._outlook.look(account)
         except StreamUnavailable as error:
             metrics.REDIS_ERRORS.labels("accounts").inc()
             log.debug("Account could not be checked, trying again", account_id=account.id, error=str(error))
@@ -80,6 +108,10 @@ class Credentials:
     async def _is_our_turn(self, account: Account) -> bool:
         """Take the turn when nobody has it, or a process that is gone: a new start checks at once."""
         turn, seconds = self._keys.account_check(account.id), round(EVERY_FAILED)
+        if account.id in self._doubted:
+            self._doubted.discard(account.id)
+            await self._link.call("SET", turn, self._name, "EX", seconds)
+            return True
         if await self._link.call("SET", turn, self._name, "NX", "EX", seconds):
             return True
         holder = (await self._link.call("GET", turn) or b"").decode()
@@ -88,11 +120,12 @@ class Credentials:
         await self._link.call("SET", turn, self._name, "EX", seconds)
         return True
 
-    async def _tell(self, account: Account, found: Number | GraphError) -> None:
+    async def _tell(self, account: Account, found: Number | GraphFailure) -> None:
         event_type, state, data = described(account, found)
-        metrics.GRAPH.labels("0" if isinstance(found, Number) else str(found.code) if found.reached else "-1").inc()
         key = self._keys.account(account.id)
         before, since = await self._link.call("HMGET", key, "state", "since")
+        if before == b"connected" and self._is_passing(account, found):
+            return
         if before == state.encode() and account.id in self._told:
             return
         self._told.add(account.id)
@@ -104,7 +137,15 @@ class Credentials:
         # Last: a crash before this publishes again, under the same identity.
         await self._link.call("HSET", key, "state", state, "since", time.time_ns())
 
-    def _log(self, account: Account, found: Number | GraphError) -> None:
+    def _is_passing(self, account: Account, found: Number | GraphFailure) -> bool:
+        """Return whether a failure is Graph's own trouble and has not lasted yet."""
+        if isinstance(found, Number) or found.retry is Retry.NEVER:
+            self._passing.pop(account.id, None)
+            return False
+        self._passing[account.id] = self._passing.get(account.id, 0) + 1
+        return self._passing[account.id] <= PATIENCE
+
+    def _log(self, account: Account, found: Number | GraphFailure) -> None:
         if isinstance(found, Number):
             log.info("Business API client connected", account_id=account.id, phone=account.phone_number)
             return
@@ -119,7 +160,7 @@ class Credentials:
         await self._intake.add([Addition(blob, hashlib.blake2b(name, digest_size=16).digest(), 0, event_type)])
 
 
-def described(account: Account, found: Number | GraphError) -> tuple[str, str, dict[str, str | int]]:
+def described(account: Account, found: Number | GraphFailure) -> tuple[str, str, dict[str, str | int]]:
     """Return the event's type, the state to remember, and the event's data."""
     if isinstance(found, Number):
         return (

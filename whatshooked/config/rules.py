@@ -127,20 +127,33 @@ def _api(path: str, api: BusinessApi, today: date) -> Iterator[Finding]:
             "missing, so webhooks are accepted without proof that Meta sent them; add business_api.app_secret "
             "(app dashboard > App settings > Basic > App secret)",
         )
-    if text := _version_end(api.api_version, today):
+    if text := version_end(api.api_version, today):
         yield f"{path}.api_version", f"{text}; use {DEFAULT_VERSION}"
 
 
-def _version_end(version: str, today: date) -> str:
-    major, minor = map(int, version.removeprefix("v").split("."))
-    if (major, minor) < min(VERSION_ENDS):
-        return "Meta has retired this version and answers it with another one"
-    end = VERSION_ENDS.get((major, minor))
-    if end is None or end - today > VERSION_NOTICE:
+def version_end(version: str, today: date) -> str:
+    """Return what is to be said of a Graph API version that is dead or dies soon, "" of any other."""
+    end, days = VERSION_ENDS.get(_numbers(version)), days_of_version(version, today)
+    if days is None or days > VERSION_NOTICE.days:
         return ""
-    if end <= today:
+    if end is None:
+        return "Meta has retired this version and answers it with another one"
+    if days <= 0:
         return f"Meta retired this version on {end} and answers it with another one"
     return f"Meta retires this version on {end}"
+
+
+def days_of_version(version: str, today: date) -> int | None:
+    """Return the days that a Graph API version has left: 0 or less when it is dead, None while nobody knows."""
+    if _numbers(version) < min(VERSION_ENDS):
+        return 0
+    end = VERSION_ENDS.get(_numbers(version))
+    return None if end is None else (end - today).days
+
+
+def _numbers(version: str) -> tuple[int, int]:
+    major, minor = map(int, version.removeprefix("v").split("."))
+    return major, minor
 
 
 def _hook(path: str, hook: Hook, accounts: list[str]) -> Iterator[Finding]:

@@ -9,7 +9,8 @@
     scan        JSON taken apart without decoding it, at any depth
     lenient     values of JSON that other parsers refuse: NaN, lone surrogates, broken UTF-8
     codes       Meta's error codes -> what to do about them
-    graph       calls to Meta
+    graph       calls to Meta, for all accounts: codes and failure say what a refusal means, usage keeps the limits
+    setup       the calls that set an account up and look at it; objects are what they return
 
-All but graph are pure: no I/O, no clock, no log.
+All but graph and setup are pure: no I/O, no clock, no log.
 """
