@@ -4,7 +4,9 @@ WhatsHookedError
 ├── TheirsError              what somebody outside sent, configured or runs is wrong
 │   ├── ConfigError          config.json cannot be used; carries every fault
 │   ├── NotAWebhook          a body that is not a JSON object with an `entry`
+│   ├── SendFault            a message that cannot be sent as it is; carries every fault
 │   ├── EmbeddedError        the bundled server cannot be started here
+│   ├── CommandRefused       what a command was asked to do cannot be done, or Meta refused it
 │   └── StartError           a port is taken, or the configured Redis cannot keep our promises
 └── OursError                something of ours, or what we depend on, is in trouble
     └── StreamUnavailable    Redis did not take or give what was asked; try again
@@ -31,12 +33,24 @@ class NotAWebhook(TheirsError):  # noqa: N818 - reads as what it is where it is 
     """A request body that is not a JSON object with an `entry` (answered 400)."""
 
 
+class SendFault(TheirsError):  # noqa: N818 - names what is wrong, as the faults of a config do
+    """A message that cannot be sent as it is; `faults` holds one line, with its JSON path, for each fault found."""
+
+    def __init__(self, faults: list[str]) -> None:
+        super().__init__("; ".join(faults))
+        self.faults = faults
+
+
 class EmbeddedError(TheirsError):
     """The bundled server cannot be started or reached on this machine."""
 
 
 class StartError(TheirsError):
     """Something outside keeps a process from starting: a port that is taken, a Redis that would lose events."""
+
+
+class CommandRefused(TheirsError):  # noqa: N818 - reads as what it is where it is raised
+    """What a command was asked to do cannot be done: an account that is not there, or an answer of Meta's."""
 
 
 class OursError(WhatsHookedError):
@@ -54,4 +68,6 @@ BAD_CONFIG = 78
 
 def exit_code(error: WhatsHookedError) -> int:
     """Return the exit code of a process that ends with this error."""
+    if isinstance(error, CommandRefused):
+        return 1
     return BAD_CONFIG if isinstance(error, ConfigError) else UNAVAILABLE

@@ -1,0 +1,92 @@
+"""The options of `init`, `doctor` and `account`: apart from main.py for their number."""
+
+import argparse
+from collections.abc import Callable
+
+#: Makes the function that runs a command, by module and name.
+Call = Callable[[str, str], Callable[[argparse.Namespace], int]]
+
+_INIT = (
+    ("--id", "the account's name in the config (default main)"),
+    ("--token", "access token of a system user, with both WhatsApp permissions"),
+    ("--number-id", "Meta's id of the number; without it the numbers that the token sees are offered"),
+    ("--phone", "the number, such as +1234567890"),
+    ("--waba", "id of the WhatsApp Business Account"),
+    ("--app-id", "id of the Meta app"),
+    ("--app-secret", "the app's secret, by which webhooks are proven"),
+    ("--public-url", "where Meta reaches this gateway, such as https://your-domain.example"),
+    ("--hook", "URL that gets the messages"),
+    ("--port", "port that the gateway listens on (default 8080)"),
+    ("--graph-url", "base of calls to Meta, for a local stand-in"),
+)
+
+
+def add_init(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]", common: argparse.ArgumentParser, call: Call
+) -> None:
+    """Add `init`."""
+    init = commands.add_parser("init", parents=[common], help="write a config, asking for what is needed")
+    for name, text in _INIT:
+        init.add_argument(name, default="", metavar="TEXT", help=f"{text}; secrets also as env:NAME or file:PATH")
+    init.add_argument("--secrets", choices=("config", "env"), default="", help="where secrets stand (default config)")
+    init.add_argument("--force", action="store_true", help="replace a config that is there")
+    init.add_argument("--non-interactive", action="store_true", help="ask nothing: what has no default must be given")
+    init.set_defaults(does=call("init", "init"))
+
+
+def add_doctor(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]", common: argparse.ArgumentParser, call: Call
+) -> None:
+    """Add `doctor`."""
+    doctor = commands.add_parser("doctor", parents=[common], help="check the whole chain from Meta to the hooks")
+    doctor.add_argument("--account", default="", metavar="ID", help="this account alone")
+    doctor.add_argument("--json", action="store_true", help="one JSON object, for machines")
+    doctor.set_defaults(does=call("doctor", "doctor"))
+
+
+def add_account(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]", common: argparse.ArgumentParser, call: Call
+) -> None:
+    """Add `account` and what it can do."""
+    account = commands.add_parser("account", help="the accounts at Meta: look at them, register, subscribe")
+    actions = account.add_subparsers(metavar="ACTION", required=True)
+    which = argparse.ArgumentParser(add_help=False, parents=[common])
+    which.add_argument("--account", default="", metavar="ID", help="which account, when there are several")
+
+    def add(name: str, text: str, module: str, function: str) -> argparse.ArgumentParser:
+        action = actions.add_parser(name, parents=[which], help=text)
+        action.set_defaults(does=call(module, function))
+        return action
+
+    add("list", "the configured accounts, as Meta sees them", "account", "listing")
+    add("businesses", "businesses and WABAs that the token sees", "account", "businesses")
+    numbers = add("numbers", "numbers of the WABA, with their ids", "account", "numbers")
+    numbers.add_argument("--waba", default="", metavar="ID", help="of this WABA instead")
+    add("token", "what Meta says of the access token: validity, scopes, WABAs", "account", "token")
+    _numbers(add)
+    _webhooks(add)
+
+
+def _numbers(add: Callable[[str, str, str, str], argparse.ArgumentParser]) -> None:
+    pin = "six digits, env:NAME or file:PATH; without it you are asked"
+    register = add("register", "register the number with its PIN, unless it is", "account_number", "register")
+    register.add_argument("--pin", default="", metavar="PIN", help=pin)
+    deregister = add("deregister", "take the number off the Cloud API", "account_number", "deregister")
+    deregister.add_argument("--confirm", action="store_true", help="without it nothing happens")
+    code = add("request-code", "let Meta send the code that proves the number", "account_number", "request_code")
+    code.add_argument("--method", choices=("sms", "voice"), default="sms", help="how it comes (default sms)")
+    code.add_argument("--language", default="en_US", metavar="CODE", help="in which language (default en_US)")
+    add("verify-code", "prove the number by that code", "account_number", "verify_code").add_argument("code")
+    set_pin = add("set-pin", "set the number's two-step PIN", "account_number", "set_pin")
+    set_pin.add_argument("--pin", default="", metavar="PIN", help=pin)
+
+
+def _webhooks(add: Callable[[str, str, str, str], argparse.ArgumentParser]) -> None:
+    add("subscribe", "let the app get the WABA's webhooks", "account_webhook", "subscribe")
+    add("unsubscribe", "end them", "account_webhook", "unsubscribe")
+    webhook = add("webhook", "show callback URL and fields, or set them", "account_webhook", "webhook")
+    webhook.add_argument("--url", default="", help="set it: https://your-domain.example, the path is appended")
+    webhook.add_argument("--fields", default="", metavar="A,B", help="subscribe these fields too")
+    levels = ("app", "waba", "number")
+    webhook.add_argument("--level", choices=levels, default="app", help="for all of the app (default), or one alone")
+    webhook.add_argument("--remove", action="store_true", help="take off the URL of a WABA or number")
