@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from whatshooked.events import Event
-from whatshooked.meta import lenient, text
+from whatshooked.meta import callback, codes, lenient, text
 from whatshooked.meta.decode import decode_item
 from whatshooked.meta.items import digits
 
@@ -23,7 +23,9 @@ _KNOWN = _MEDIA.union(_OTHERS, ("request_welcome", "unsupported"))
 _OF_MESSAGE = frozenset(("id", "from", "timestamp", "type", "text"))
 _OF_STATUS = frozenset(("id", "status", "timestamp", "biz_opaque_callback_data"))
 #: Keys of ours that stand in some payloads only; an item's own never take their place.
-_OURS = frozenset(("media", "raw", "callback_data", "user_id", "contact", "foreign_number"))
+_OURS = frozenset(
+    ("media", "raw", "callback_data", "outbox_id", "cause", "retry", "user_id", "contact", "foreign_number")
+)
 _PHONE_MARKS = str.maketrans("", "", "+ ().-")
 
 _encode = msgspec.json.Encoder().encode
@@ -82,11 +84,35 @@ def _status(event: Event, event_id: str) -> Object:
         "event_id": event_id,
     }
     _add_person(data, event, recipient, contact)
-    if "biz_opaque_callback_data" in item:
-        data["callback_data"] = item["biz_opaque_callback_data"]
+    _add_callback(data, item)
+    if "errors" in item:
+        data["retry"] = _may_be_tried_again(item["errors"])
     if not (_add_rest(data, item, _OF_STATUS) and _tells_id_and_time(item, sent)):
         data["raw"] = item
     return {"event_type": event.type, "timestamp": when, "data": data}
+
+
+def _add_callback(data: Object, item: Object) -> None:
+    """Add what the sender of the message had put into it; of a message of ours also its id and the event it answers."""
+    if "biz_opaque_callback_data" not in item:
+        return
+    found = item["biz_opaque_callback_data"]
+    mark = callback.read(found)
+    if mark is None:
+        data["callback_data"] = found
+        return
+    data["outbox_id"] = mark.message_id
+    if mark.cause:
+        data["cause"] = mark.cause
+    if mark.theirs:
+        data["callback_data"] = mark.theirs
+
+
+def _may_be_tried_again(errors: Any) -> bool:
+    """Return whether the same message may go through later, by Meta's own table of codes."""
+    first = errors[0] if isinstance(errors, list) and errors and isinstance(errors[0], dict) else {}
+    code = lenient.text(first.get("code"))
+    return code.isdecimal() and codes.retry(int(code), 0) is not codes.Retry.NEVER
 
 
 def _meta(event: Event, event_id: str) -> Object:
