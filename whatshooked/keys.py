@@ -77,6 +77,11 @@ class Keys:
         return self._tagged(f"alive:{consumer}")
 
     @property
+    def replies(self) -> str:
+        """Hash reply → what a hook's answer asked to send. Lives until it is in the outbox. Writer: DONE."""
+        return self._tagged("replies")
+
+    @property
     def ready(self) -> str:
         """String, expires in a minute: what `/ready` writes to prove that Redis takes writes. Writer: web."""
         return self._tagged("ready")
@@ -105,6 +110,14 @@ class Keys:
         """Hash: what the last credentials check found, so that a change is told once. Writer: worker."""
         return f"{self.prefix}:account:{account_id}"
 
+    def outbox(self, account_id: str) -> "OutboxKeys":
+        """Return the keys of an account's outgoing messages."""
+        return OutboxKeys(f"{{{self.prefix}:out:{account_id}}}")
+
+    def account_traffic(self, account_id: str) -> str:
+        """Hash hour → messages that came in, of the last 8 days: to notice silence. Writer: worker."""
+        return f"{self.prefix}:account:{account_id}:traffic"
+
     def account_check(self, account_id: str) -> str:
         """String, name of a worker: it checks this account, the others wait until this expires. Writer: worker."""
         return f"{self.prefix}:account:{account_id}:checking"
@@ -113,3 +126,57 @@ class Keys:
     def arq(self) -> str:
         """Prefix of everything arq writes: its queue, the cron jobs and their results."""
         return f"{self.prefix}:arq:"
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxKeys:
+    """The keys of one account's outgoing messages; they share a hash tag of their own."""
+
+    tag: str
+
+    def message(self, message_id: str) -> str:
+        """Hash: the message, its state and what became of it. Lives 7 days beyond its end.
+
+        Writers: OUTBOX_ADD, OUTBOX_CLAIM, OUTBOX_SETTLE, OUTBOX_STATUS, OUTBOX_DECIDE.
+        """
+        return f"{self.tag}:message:{message_id}"
+
+    def line(self, recipient: str) -> str:
+        """List of ids, oldest first: what waits for one recipient. Only its head is ever sent.
+
+        Writers: OUTBOX_ADD, OUTBOX_DECIDE; OUTBOX_CLAIM and OUTBOX_SETTLE take from it.
+        """
+        return f"{self.tag}:line:{recipient}"
+
+    def pair(self, recipient: str) -> str:
+        """String tokens|ms: how many messages this recipient may get now. Expires when full. Writer: OUTBOX_CLAIM."""
+        return f"{self.tag}:pair:{recipient}"
+
+    def of_state(self, state: str) -> str:
+        """Sorted set id → ms of creation: the messages in one state. Writers: all OUTBOX scripts."""
+        return f"{self.tag}:state:{state}"
+
+    def known(self, key: str) -> str:
+        """String id|digest: the message that an Idempotency-Key stands for. Expires in a day. Writer: OUTBOX_ADD."""
+        return f"{self.tag}:known:{key}"
+
+    @property
+    def due(self) -> str:
+        """Sorted set recipient → ms: when the head of a line is sent, or its lease's end.
+
+        Writers: OUTBOX_ADD, OUTBOX_CLAIM, OUTBOX_SETTLE, OUTBOX_DECIDE.
+        """
+        return f"{self.tag}:due"
+
+    @property
+    def rate(self) -> str:
+        """String tokens|ms: how many messages the number may pass now, in and out together. Writer: OUTBOX_CLAIM."""
+        return f"{self.tag}:rate"
+
+    @property
+    def hold(self) -> str:
+        """String reason, expires: Meta asked us to wait, or the token is bad; nothing is sent meanwhile.
+
+        Writers: OUTBOX_SETTLE, the credentials check.
+        """
+        return f"{self.tag}:hold"

@@ -54,6 +54,11 @@ class Scripts:
         self.forget = Script("forget")
         self.drop = Script("drop")
         self.fsck = Script("fsck")
+        self.outbox_add = Script("outbox_add")
+        self.outbox_claim = Script("outbox_claim")
+        self.outbox_settle = Script("outbox_settle")
+        self.outbox_status = Script("outbox_status")
+        self.outbox_decide = Script("outbox_decide")
 
     def all(self) -> list[Script]:
         """Return every script."""

@@ -32,8 +32,8 @@ class Operator:
         """Open entries for the hooks that match now, or for `hook_id` alone.
 
         Returns by id how many hooks will get it (0: none matches, or each has it or is getting it); an id that is not
-        in the stream is missing. A hook that took the event is left out, unless it is named or `again`. Raises
-        StreamUnavailable.
+        in the stream is missing. A hook that took the event is left out, unless it is named or `again`; only with
+        `again` is what it answers sent a second time. Raises StreamUnavailable.
         """
         hooks = self._hooks()
         replayed: dict[str, int] = {}
@@ -45,7 +45,7 @@ class Operator:
             for event_id, entry in zip(batch, entries, strict=True):
                 event = read(entry[0][1][1]) if entry else None
                 rows.append((event_id, event, self._targets(hooks, event, hook_id)))
-            counts = await self._replay(known, rows, again=again or bool(hook_id))
+            counts = await self._replay(known, rows, again=2 if again else int(bool(hook_id)))
             replayed |= {i: count for i, count in zip(batch, counts, strict=True) if count >= 0}
         return replayed
 
@@ -91,7 +91,7 @@ class Operator:
         return known
 
     async def _replay(
-        self, known: dict[str, bool], rows: Sequence[tuple[str, Event | None, Iterable[Hook]]], *, again: bool
+        self, known: dict[str, bool], rows: Sequence[tuple[str, Event | None, Iterable[Hook]]], *, again: int
     ) -> list[int]:
         index = {hook: i + 1 for i, hook in enumerate(known)}
         entries = [(i, int(_park(event)), [index[hook.id] for hook in targets]) for i, event, targets in rows]
@@ -99,7 +99,7 @@ class Operator:
             self._link.scripts.replay,
             self._script_keys(list(known), [i for i, _, _ in rows]),
             *(GROUP, PARKED, msgspec.msgpack.encode([(h, int(c)) for h, c in known.items()])),
-            *(msgspec.msgpack.encode(entries), int(again)),
+            *(msgspec.msgpack.encode(entries), again),
         )
         return counts
 

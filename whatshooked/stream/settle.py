@@ -24,10 +24,11 @@ ERROR_CHARS = 300
 
 
 class Taken(msgspec.Struct, frozen=True):
-    """A hook accepted the event."""
+    """A hook accepted the event; `reply` is what its answer asked to send, kept in the same step."""
 
     event_id: str
     hook_id: str
+    reply: bytes = b""
 
 
 class NotTaken(msgspec.Struct, frozen=True):
@@ -137,9 +138,17 @@ class Settler:
         by_event = _by_event(taken)
         hooks = list(dict.fromkeys(outcome.hook_id for outcome in taken))
         index = {hook: i + 1 for i, hook in enumerate(hooks)}
-        keys = [self._keys.events, self._keys.poison, *self._keys.of_hooks(hooks), *self._keys.of_entries(by_event)]
-        rows = [(event_id, [index[hook] for hook in hook_ids]) for event_id, hook_ids in by_event.items()]
-        return self._link.scripts.done, keys, (GROUP, msgspec.msgpack.encode(hooks), msgspec.msgpack.encode(rows))
+        fixed = [self._keys.events, self._keys.poison, self._keys.replies]
+        keys = [*fixed, *self._keys.of_hooks(hooks), *self._keys.of_entries(by_event)]
+        # Bytes travel as arguments of their own: the script's msgpack knows only text.
+        replies = {(o.event_id, o.hook_id): o.reply for o in taken if o.reply}
+        places = {name: place + 1 for place, name in enumerate(replies)}
+        rows = [
+            (event_id, [_told(index[hook], places.get((event_id, hook))) for hook in hook_ids])
+            for event_id, hook_ids in by_event.items()
+        ]
+        packed = (msgspec.msgpack.encode(hooks), msgspec.msgpack.encode(rows))
+        return self._link.scripts.done, keys, (GROUP, *packed, *replies.values())
 
     def _retry(self, outcomes: Sequence[NotTaken]) -> tuple[Script, list[str], tuple[str | bytes, ...]]:
         hooks = list(dict.fromkeys(outcome.hook_id for outcome in outcomes))
@@ -159,3 +168,8 @@ def _by_event(taken: Sequence[Taken]) -> dict[str, list[str]]:
         if outcome.hook_id not in hooks:
             hooks.append(outcome.hook_id)
     return events
+
+
+def _told(hook: int, reply: int | None) -> int | tuple[int, int]:
+    """Return a hook of an entry as DONE reads it."""
+    return hook if reply is None else (hook, reply)

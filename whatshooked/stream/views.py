@@ -49,13 +49,14 @@ def view(cached: Cached) -> EventView:
 
 def received_at(event_id: str) -> str:
     """Return when an event came in, from its id."""
-    return _time(received_ms(event_id))
+    return rfc3339(received_ms(event_id))
 
 
-def _time(ms: int) -> str:
+def rfc3339(ms: int) -> str:
+    """Return a time (unix ms) as people and programs read it."""
     return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _hook_view(state: HookState) -> HookView:
-    following = _time(state.next_try) if state.next_try else None
+    following = rfc3339(state.next_try) if state.next_try else None
     return HookView(state.state, state.attempts, following, state.last_status, state.last_error)

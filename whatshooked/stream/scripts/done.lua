@@ -1,17 +1,29 @@
 #!lua flags=allow-oom
 -- DONE: hooks took events. Close them, remember who took what, and acknowledge what nobody owes any more.
--- KEYS: events, poison, then due and dead of each hook, then open and taken of each entry.
--- ARGV: group, hook ids (msgpack), entries (msgpack [[id, [hook index, ...]], ...]).
+-- KEYS: events, poison, replies, then due and dead of each hook, then open and taken of each entry.
+-- ARGV: group, hook ids (msgpack), entries (msgpack [[id, [hook index or [hook index, reply index], ...]], ...]), then replies.
+--   reply: what the hook's answer asked to send. It is kept here, or not at all: once per hook that takes the event.
 -- Answer: [[1 per hook that was still open, 0 (late), or -1 (its key holds no hash)], ...] and the count of acknowledged entries.
 local events, group = KEYS[1], ARGV[1]
 local hooks, entries = cmsgpack.unpack(ARGV[2]), cmsgpack.unpack(ARGV[3])
-local base = 2 + 2 * #hooks
+local base = 3 + 2 * #hooks
 local closed, acks, gone = {}, {}, {}
+
+-- Who took the event before has had its reply kept before.
+local function take(taken, hook, id, reply)
+  if redis.call('SADD', taken, hook) == 0 or not reply then return end
+  local time = redis.call('TIME')
+  local now = string.format('%.0f', tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000))
+  redis.call('HSETNX', KEYS[3], id .. '.' .. hook .. '.' .. now, reply)
+end
+
 for i, entry in ipairs(entries) do
   local id, open, taken = entry[1], KEYS[base + 2 * i - 1], KEYS[base + 2 * i]
   closed[i] = {}
   local any, poisoned = false, false
   for j, h in ipairs(entry[2]) do
+    local reply = nil
+    if type(h) == 'table' then h, reply = h[1], ARGV[3 + h[2]] end
     local packed = redis.pcall('HGET', open, hooks[h])
     closed[i][j] = packed and 1 or 0
     if type(packed) == 'table' then
@@ -20,14 +32,14 @@ for i, entry in ipairs(entries) do
       any = true
       redis.call('HDEL', open, hooks[h])
       local state = string.sub(packed, 1, 1)
-      if state == 'd' then redis.call('ZREM', KEYS[2 + 2 * h], id) end
+      if state == 'd' then redis.call('ZREM', KEYS[3 + 2 * h], id) end
       if state == 'p' then poisoned = true end
       local ids = gone[h] or {}
       gone[h] = ids
       ids[#ids + 1] = id
-      redis.call('SADD', taken, hooks[h])
+      take(taken, hooks[h], id, reply)
     elseif #redis.call('XRANGE', events, id, id) == 1 then
-      redis.call('SADD', taken, hooks[h]) -- late, yet it took the event: a replay must know
+      take(taken, hooks[h], id, reply) -- late, yet it took the event: a replay must know
     end
   end
   -- Late answers close nothing, so they acknowledge nothing: the entry may wait for a replay by now.
@@ -37,7 +49,7 @@ for i, entry in ipairs(entries) do
   end
 end
 for h, ids in pairs(gone) do
-  redis.call('ZREM', KEYS[2 + 2 * h - 1], unpack(ids))
+  redis.call('ZREM', KEYS[3 + 2 * h - 1], unpack(ids))
 end
 local acked = 0
 if #acks > 0 then acked = redis.call('XACK', events, group, unpack(acks)) end

@@ -2,10 +2,11 @@
 -- REPLAY: open entries again for the hooks that match now and have not taken them; what is in flight is left alone.
 -- KEYS: events, unmatched, poison, then due and dead of each known hook, then open and taken of each entry.
 -- ARGV: group, parked consumer, known hooks (msgpack [[id, configured], ...]), entries (msgpack [[id, park, [hook index, ...]], ...]), again.
---   known hooks: all whose keys may name an entry, those no longer configured too; again = 1: also to hooks that took it.
+--   known hooks: all whose keys may name an entry, those no longer configured too.
+--   again = 1: also to hooks that took it, whose replies are not sent a second time; 2: as if they had never taken it.
 -- Answer: per entry the count of hooks that will (now) get it, or -1 when the entry does not exist.
 local events, group = KEYS[1], ARGV[1]
-local hooks, entries, again = cmsgpack.unpack(ARGV[3]), cmsgpack.unpack(ARGV[4]), ARGV[5] == '1'
+local hooks, entries, again = cmsgpack.unpack(ARGV[3]), cmsgpack.unpack(ARGV[4]), tonumber(ARGV[5])
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 local base = 3 + 2 * #hooks
@@ -53,8 +54,9 @@ for i, entry in ipairs(entries) do
           local packed = redis.call('HGET', open, hook)
           local score = redis.call('ZSCORE', due, id)
           local in_flight = packed and string.sub(packed, 1, 1) == 'l' and score and tonumber(score) > now
-          if not in_flight and (again or packed or redis.call('SISMEMBER', taken, hook) == 0) then
+          if not in_flight and (again > 0 or packed or redis.call('SISMEMBER', taken, hook) == 0) then
             local rest = packed and string.match(packed, '^.|%d+|%d+|%d|(.*)$') or '0|'
+            if again == 2 then redis.call('SREM', taken, hook) end
             redis.call('HSET', open, hook, 'w|0|0|1|' .. rest)
             redis.call('ZADD', due, now, id)
             redis.call('ZREM', KEYS[3 + 2 * h], id)

@@ -1,0 +1,365 @@
+"""The outbox: messages to send, per account, each sent once as far as Meta lets us know.
+
+new -> sending -> sent | failed | unknown. A line per recipient keeps their order: only its head is sent. Graph knows no
+idempotency key, so a lease that ends without an answer is unknown, until a status webhook names the message.
+"""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import msgspec
+
+from whatshooked.keys import Keys
+from whatshooked.stream.link import Command, Link, Reply, Script, checked
+
+State = Literal["new", "sending", "sent", "failed", "unknown"]
+STATES: tuple[State, ...] = ("new", "sending", "sent", "failed", "unknown")
+FINISHED: tuple[State, ...] = ("sent", "failed", "unknown")
+Decision = Literal["resend", "drop"]
+#: Where a message stands among all: its creation (unix ms) and its id.
+Place = tuple[int, str]
+
+#: A lease outlasts any call to Graph, or a message would be called unknown while its answer is on the way.
+LEASE_MS = 45_000
+#: Leases of one message at most, where what is unknown is sent again.
+MOST_LEASES = 5
+#: Messages to one recipient at once, then one in so many ms: a little below Meta's 45 and 6 s, whose clock is not ours.
+PAIR_BURST, PAIR_MS = 43, 6_100
+#: Share of a number's messages a second that may go at once.
+_AT_ONCE = 0.025
+#: How the reason of a hold begins that ends when the account's credentials are accepted.
+TOKEN = "the token is not accepted"  # noqa: S105 - words about one
+#: Seconds that an Idempotency-Key is remembered.
+KNOWN_SECONDS = 86_400
+#: The error of a message that was given up by hand.
+DROPPED = "dropped by an operator"
+#: Messages of one pass of `forget`.
+_FORGOTTEN_AT_ONCE = 500
+
+
+class Message(msgspec.Struct, frozen=True, kw_only=True):
+    """A message to send: `body` is Graph's, `cause` the event and `hook_id` the hook whose answer asked for it."""
+
+    id: str
+    recipient: str
+    kind: str
+    body: bytes
+    #: The sender's own biz_opaque_callback_data.
+    callback: str = ""
+    cause: str = ""
+    hook_id: str = ""
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True):
+    """What the outbox knows of a message; times are unix ms, `times` by status."""
+
+    id: str
+    state: State
+    at: int
+    to: str
+    kind: str
+    body: bytes
+    callback: str = ""
+    cause: str = ""
+    hook: str = ""
+    attempts: int = 0
+    wamid: str = ""
+    status: str = ""
+    code: int = 0
+    error: str = ""
+    times: dict[str, int] = {}
+
+
+class Lease(msgspec.Struct, frozen=True):
+    """The right to send a message once; `token` is the server's time (ms) at which it ends."""
+
+    account_id: str
+    token: str
+    message: Record
+
+
+class Claimed(msgspec.Struct, frozen=True):
+    """What OUTBOX_CLAIM gave: leases, and messages that became unknown or turned out to be sent."""
+
+    leases: list[Lease]
+    unknown: list[str]
+    settled: list[str]
+
+
+class Sent(msgspec.Struct, frozen=True):
+    """Graph accepted the message."""
+
+    wamid: str
+
+
+class Failed(msgspec.Struct, frozen=True):
+    """Graph refused it for good."""
+
+    code: int
+    error: str
+
+
+class Unknown(msgspec.Struct, frozen=True):
+    """The bytes left and no answer came; with `resend` it is sent again after the delay."""
+
+    error: str
+    resend: bool = False
+    delay_ms: int = 0
+
+
+class Again(msgspec.Struct, frozen=True):
+    """It was not sent: due again after the delay; `hold_ms` keeps the account back, `tried` counts the attempt."""
+
+    delay_ms: int
+    error: str = ""
+    code: int = 0
+    hold_ms: int = 0
+    tried: bool = True
+    #: The account waits until its credentials are accepted again.
+    bad_token: bool = False
+
+
+Outcome = Sent | Failed | Unknown | Again
+
+
+class Told(msgspec.Struct, frozen=True):
+    """A status webhook of a message of ours; `fields` are written when it is news (wamid, code, error)."""
+
+    account_id: str
+    message_id: str
+    status: str
+    at_ms: int
+    fields: dict[str, str]
+    #: The event whose reply it is, "" for a message that no hook's answer asked for.
+    cause: str = ""
+
+
+class Outbox:
+    """Every account's outgoing messages; raises StreamUnavailable when Redis does not answer."""
+
+    def __init__(self, link: Link, keys: Keys) -> None:
+        self._link = link
+        self._keys = keys
+
+    async def add(
+        self, account_id: str, messages: Sequence[Message], *, known: str = "", digest: str = ""
+    ) -> list[tuple[str, str, bool]]:
+        """Put messages into their lines; returns (id, digest, new) of the message that stands for each.
+
+        A message whose id is there already is not put there again. `known` is an Idempotency-Key for one message,
+        `digest` what was asked with it.
+        """
+        scripts = self._link.scripts
+        calls = [(scripts.outbox_add, *self._added(account_id, message, known, digest)) for message in messages]
+        found = []
+        for name, new in checked(await self._link.run_all(calls)):
+            message_id, _, asked = name.decode().rpartition("|")
+            found.append((message_id, asked, bool(new)))
+        return found
+
+    async def due(self, account_ids: Sequence[str], most: int) -> dict[str, list[tuple[str, str]]]:
+        """Return (recipient, id) of the heads of due lines, by account; accounts without any are missing."""
+        now = await self._link.now()
+        boxes = {account_id: self._keys.outbox(account_id) for account_id in account_ids}
+        looks = [("ZRANGEBYSCORE", box.due, "-inf", now, "LIMIT", 0, most) for box in boxes.values()]
+        recipients = {
+            account_id: [name.decode() for name in names]
+            for account_id, names in zip(boxes, checked(await self._link.batch(looks)), strict=True)
+            if names
+        }
+        heads = [(a, r) for a, names in recipients.items() for r in names]
+        found: dict[str, list[tuple[str, str]]] = {}
+        replies = checked(await self._link.batch([("LINDEX", boxes[a].line(r), 0) for a, r in heads])) if heads else []
+        for (account_id, recipient), head in zip(heads, replies, strict=True):
+            if head is not None:
+                found.setdefault(account_id, []).append((recipient, head.decode()))
+        return found
+
+    async def claim(
+        self,
+        account_id: str,
+        heads: Sequence[tuple[str, str]],
+        *,
+        most: int,
+        a_second: int,
+        came_in: int = 0,
+        resend: bool = False,
+        lease_ms: int = LEASE_MS,
+    ) -> Claimed:
+        """Lease heads of lines, at most `most`, within the number's `a_second` and each recipient's rate."""
+        box = self._keys.outbox(account_id)
+        keys = [box.due, box.rate, box.hold, *(box.of_state(s) for s in ("new", "sending", "sent", "unknown"))]
+        for recipient, message_id in heads:
+            keys += [box.line(recipient), box.pair(recipient), box.message(message_id)]
+        at_once = max(a_second * _AT_ONCE, 1.0)
+        numbers: list[str | bytes | float] = [
+            lease_ms,
+            most,
+            a_second - at_once,
+            at_once,
+            PAIR_BURST,
+            PAIR_MS,
+            came_in,
+            int(resend),
+            MOST_LEASES,
+        ]
+        leased, unknown, settled = await self._link.run(
+            self._link.scripts.outbox_claim, keys, *numbers, msgspec.msgpack.encode(list(heads))
+        )
+        leases = [Lease(account_id, row[1].decode(), _record(row[0].decode(), row[2])) for row in leased]
+        return Claimed(leases, [i.decode() for i in unknown], [i.decode() for i in settled])
+
+    async def settle(self, lease: Lease, outcome: Outcome) -> State | None:
+        """Record what came of a send; returns the state the message has now, None when the lease was lost."""
+        box, message = self._keys.outbox(lease.account_id), lease.message
+        keys = [box.due, box.hold, box.line(message.to), box.message(message.id), *map(box.of_state, STATES)]
+        kind, delay, hold, fields = _written(outcome)
+        reason = ""
+        if isinstance(outcome, Again) and hold:
+            reason = f"{TOKEN if outcome.bad_token else 'Meta asked for patience'}: {outcome.error}"
+        flat = [part for pair in fields.items() for part in pair]
+        args: list[str | bytes | float] = [message.to, message.id, lease.token, kind, delay, hold, reason, *flat]
+        state = (await self._link.run(self._link.scripts.outbox_settle, keys, *args)).decode()
+        return msgspec.convert(state, State) if state else None
+
+    async def statuses(self, told: Sequence[Told]) -> None:
+        """Note status webhooks of messages of ours; those of messages that nobody remembers are left alone."""
+        script = self._link.scripts.outbox_status
+        calls: list[tuple[Script, list[str], list[str | bytes | float]]] = []
+        for one in told:
+            box = self._keys.outbox(one.account_id)
+            keys = [box.message(one.message_id), *(box.of_state(s) for s in ("sent", "failed", "unknown"))]
+            flat = [part for pair in one.fields.items() for part in pair]
+            calls.append((script, keys, [one.message_id, one.status, one.at_ms, "status", one.status, *flat]))
+        checked(await self._link.run_all(calls))
+
+    async def get(self, account_id: str, message_id: str) -> Record | None:
+        """Return a message, None when there is none (any more)."""
+        fields = await self._link.call("HGETALL", self._keys.outbox(account_id).message(message_id))
+        return _record(message_id, fields) if fields else None
+
+    async def page(
+        self,
+        account_id: str,
+        *states: State,
+        since: int = 0,
+        until: int = -1,
+        after: Place | None = None,
+        limit: int = 100,
+    ) -> list[Record]:
+        """Return messages in any of these states (none named: in all of them), newest first.
+
+        They were created from `since` to before `until` (unix ms, -1 = now), and stand behind the place `after`.
+        """
+        box = self._keys.outbox(account_id)
+        places = await self._places([box.of_state(state) for state in states or STATES], since, until, after, limit)
+        names = [place[1] for place in places]
+        rows = checked(await self._link.batch([("HGETALL", box.message(name)) for name in names])) if names else []
+        return [_record(name, row) for name, row in zip(names, rows, strict=True) if row]
+
+    async def counts(self, account_id: str) -> dict[State, int]:
+        """Return how many messages are in each state."""
+        box = self._keys.outbox(account_id)
+        sizes = checked(await self._link.batch([("ZCARD", box.of_state(state)) for state in STATES]))
+        return dict(zip(STATES, sizes, strict=True))
+
+    async def held(self, account_id: str) -> str:
+        """Return why the account sends nothing at the moment, "" when it does."""
+        return str((await self._link.call("GET", self._keys.outbox(account_id).hold) or b"").decode())
+
+    async def resume(self, account_id: str) -> bool:
+        """Let an account send again whose token was no good; False when it was not held for that."""
+        hold = self._keys.outbox(account_id).hold
+        if not (await self._link.call("GET", hold) or b"").startswith(TOKEN.encode()):
+            return False
+        return bool(await self._link.call("DEL", hold))
+
+    async def forget(self, account_id: str, before_ms: int) -> int:
+        """Delete finished messages that were created before a time (unix ms); returns how many, a batch at most."""
+        box, count = self._keys.outbox(account_id), 0
+        for state in FINISHED:
+            ids = await self._link.call(
+                "ZRANGEBYSCORE", box.of_state(state), "-inf", before_ms, "LIMIT", 0, _FORGOTTEN_AT_ONCE
+            )
+            if ids:
+                names = [message_id.decode() for message_id in ids]
+                # The record first: a crash in between leaves a name that the next pass deletes.
+                checked(
+                    await self._link.batch([("DEL", *map(box.message, names)), ("ZREM", box.of_state(state), *names)])
+                )
+                count += len(names)
+        return count
+
+    async def replies(self, most: int) -> list[tuple[str, bytes]]:
+        """Return replies that DONE has stored and nobody has moved into an outbox yet."""
+        size = await self._link.call("HLEN", self._keys.replies)
+        if not size:
+            return []
+        _, rows = await self._link.call("HSCAN", self._keys.replies, 0, "COUNT", most)
+        return [(rows[i].decode(), rows[i + 1]) for i in range(0, len(rows), 2)]
+
+    async def moved(self, names: Sequence[str]) -> None:
+        """Forget replies that are in an outbox now."""
+        await self._link.call("HDEL", self._keys.replies, *names)
+
+    async def _places(
+        self, lists: Sequence[str], since: int, until: int, after: Place | None, limit: int
+    ) -> list[Place]:
+        """Return what stands in any of the lists of states, newest first and of one millisecond by id."""
+        high = "+inf" if until < 0 else f"({until}"
+        looks: list[Command] = []
+        if after is not None:
+            # All of its millisecond, few as they are: their ids say which of them stand behind.
+            looks += [("ZREVRANGEBYSCORE", name, after[0], after[0], "WITHSCORES") for name in lists]
+            high = f"({after[0]}"
+        looks += [("ZREVRANGEBYSCORE", name, high, since, "WITHSCORES", "LIMIT", 0, limit) for name in lists]
+        rows = checked(await self._link.batch(looks))
+        # A set: a message that goes on meanwhile may be seen in two states.
+        found = {(int(row[i + 1]), row[i].decode()) for row in rows for i in range(0, len(row), 2)}
+        return [place for place in sorted(found, reverse=True) if after is None or place < after][:limit]
+
+    def _added(
+        self, account_id: str, message: Message, known: str, digest: str
+    ) -> tuple[list[str], list[str | bytes | float]]:
+        box = self._keys.outbox(account_id)
+        own = box.message(message.id)
+        keys = [box.due, box.line(message.recipient), box.of_state("new"), own, box.known(known) if known else own]
+        fields: dict[str, str | bytes] = {"kind": message.kind, "body": message.body, "callback": message.callback}
+        fields |= {"cause": message.cause, "hook": message.hook_id}
+        flat = [part for name, value in fields.items() if value for part in (name, value)]
+        return keys, [message.id, message.recipient, digest, KNOWN_SECONDS if known else 0, *flat]
+
+
+def _written(outcome: Outcome) -> tuple[str, int, int, dict[str, str]]:
+    """Return how OUTBOX_SETTLE calls an outcome: kind, delay, hold, fields."""
+    match outcome:
+        case Sent():
+            return "sent", 0, 0, {"wamid": outcome.wamid, "error": ""}
+        case Failed():
+            return "failed", 0, 0, {"code": str(outcome.code), "error": outcome.error}
+        case Unknown():
+            return "resend" if outcome.resend else "unknown", outcome.delay_ms, 0, {"error": outcome.error}
+        case Again():
+            kind = "again" if outcome.tried else "free"
+            fields = {"code": str(outcome.code), "error": outcome.error} if outcome.error else {}
+            return kind, outcome.delay_ms, outcome.hold_ms, fields
+
+
+def _record(message_id: str, rows: Reply) -> Record:
+    """Return the record of a hash as Redis answers it: names and values in turn."""
+    fields = {rows[i].decode(): rows[i + 1] for i in range(0, len(rows), 2)}
+    times = {name.removeprefix("at:"): int(value) for name, value in fields.items() if name.startswith("at:")}
+    plain = {name: value.decode() for name, value in fields.items() if name != "body" and name in _TEXTS}
+    return Record(
+        id=message_id,
+        state=msgspec.convert(fields["state"].decode(), State),
+        at=int(fields["at"]),
+        attempts=int(fields.get("attempts", 0)),
+        code=int(fields.get("code", 0)),
+        body=fields.get("body", b""),
+        times=times,
+        **plain,
+    )
+
+
+_TEXTS = frozenset(("to", "kind", "callback", "cause", "hook", "wamid", "status", "error"))

@@ -1,0 +1,28 @@
+#!lua flags=allow-oom
+-- OUTBOX_STATUS: a status webhook names a message of ours. Its record never goes backwards, and what was unknown is settled.
+-- KEYS: message, messages in state sent, failed, unknown.
+-- ARGV: id, status, its time (ms), then fields to write when it is news (wamid, code, error).
+-- Answer: 1, or 0 when there is no such message (any more).
+local message, index = KEYS[1], { sent = KEYS[2], failed = KEYS[3], unknown = KEYS[4] }
+local id, status = ARGV[1], ARGV[2]
+local ranks = { sent = 1, delivered = 2, read = 3, played = 4 }
+local state, before, at = unpack(redis.call('HMGET', message, 'state', 'status', 'at'))
+if not state then return 0 end
+redis.call('HSETNX', message, 'at:' .. status, ARGV[3])
+local known = ranks[before or ''] or 0
+local news = false
+if status == 'failed' then
+  news = before ~= 'failed' and known < 2
+else
+  news = before ~= 'failed' and (ranks[status] or 0) > known
+end
+if news then redis.call('HSET', message, 'status', status, unpack(ARGV, 4)) end
+local becomes = state
+if state == 'unknown' then becomes = status == 'failed' and 'failed' or 'sent' end
+if state == 'sent' and news and status == 'failed' then becomes = 'failed' end
+if becomes ~= state then
+  redis.call('HSET', message, 'state', becomes)
+  redis.call('ZREM', index[state], id)
+  redis.call('ZADD', index[becomes], at, id)
+end
+return 1
