@@ -2,10 +2,11 @@
 
 import asyncio
 import time
+from pathlib import Path
 
 from tests.conftest import hook
 from tests.receiver import Receiver
-from whatshooked.config import Hook
+from whatshooked.config import Config, Hook
 from whatshooked.events import ENTRY_VERSION, Event
 from whatshooked.hooks.delivery import Sender
 from whatshooked.hooks.hook import Hooks
@@ -14,6 +15,7 @@ from whatshooked.stream.intake import Intake
 from whatshooked.stream.link import Link
 from whatshooked.stream.settle import Settler
 from workers.attempt import LEASE_MARGIN, Attempt, Attempts
+from workers.replies import Replies
 from workers.slots import Slots
 
 
@@ -21,7 +23,8 @@ async def _try_with(seconds_left: float, receiver: Receiver, link: Link, keys: K
     """Make an attempt whose lease lasts that long beyond the hook's timeout; returns the POSTs that arrived."""
     one = Hook(**hook("h1", receiver.url()))
     sender, slots, hooks = Sender(), Slots(), Hooks([one])
-    attempts = Attempts(sender, Settler(link, keys), Intake(link, keys), slots, lambda: hooks)
+    replies = Replies(lambda: Config(path=Path("config.json")), lambda: None)
+    attempts = Attempts(sender, Settler(link, keys), Intake(link, keys), slots, lambda: hooks, replies)
     assert slots.take(one)
     deadline = time.monotonic() + one.timeout + seconds_left
     event = Event(ENTRY_VERSION, "message.received", "business", b"{}")

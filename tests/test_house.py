@@ -90,7 +90,11 @@ def test_every_key_stands_under_the_prefix() -> None:
     for name in names:
         key = getattr(keys, name)
         found[name] = key(*arguments.get(name, ("x",))) if callable(key) else key
-    whole = {"switches", "account", "account_check", "arq"}
+    outbox = found.pop("outbox")
+    assert isinstance(outbox, key_names.OutboxKeys)
+    assert outbox.tag == "{here:out:x}"
+    assert all(key.startswith(outbox.tag) for key in (outbox.due, outbox.message("m"), outbox.line("49"), outbox.hold))
+    whole = {"switches", "account", "account_traffic", "account_check", "arq"}
     assert {name for name, key in found.items() if key.startswith("here:")} == whole
     assert all(key.startswith("{here:0}:") for name, key in found.items() if name not in whole)
     assert keys.of_hooks(["x"]) == [found["due"], found["dead"]]
@@ -100,14 +104,14 @@ def test_every_key_stands_under_the_prefix() -> None:
 def test_every_metric_has_help_and_advice() -> None:
     """Each metric says what it counts, and the comment above it what to do; its name carries our prefix."""
     lines = (REPO / "whatshooked/metrics.py").read_text().splitlines()
-    kinds = r"(?:\w+ = (?:Counter|Histogram)|\w+ = GaugeMetricFamily)\("
+    kinds = r"(?:\w+ = (?:Counter|Gauge|Histogram)|\w+ = GaugeMetricFamily)\("
     made = [number for number, line in enumerate(lines) if re.match(rf"\s*{kinds}", line)]
     assert len(made) > 20
     assert [lines[number] for number in made if not lines[number - 1].strip().startswith("#:")] == []
     told = " ".join(lines)
-    names = re.findall(r'(?:Counter|Histogram|GaugeMetricFamily)\(\s*"(\w+)", "([^"]{10,})"', told)
+    names = re.findall(r'(?:Counter|Gauge|Histogram|GaugeMetricFamily)\(\s*"(\w+)",\s+"([^"]{10,})"', told)
     assert all(name.startswith("whatshooked_") for name, _ in names)
-    assert len(names) == len(re.findall(r"\b(?:Counter|Histogram|GaugeMetricFamily)\(", told))
+    assert len(names) == len(re.findall(r"\b(?:Counter|Gauge|Histogram|GaugeMetricFamily)\(", told))
 
 
 def test_the_runbook_names_every_metric_and_no_other() -> None:

@@ -9,7 +9,7 @@ import os
 from collections.abc import Iterable, Mapping
 
 from prometheus_client import REGISTRY as PROCESS
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest, multiprocess
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, multiprocess
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 
@@ -57,8 +57,36 @@ UNTOLD = Counter("whatshooked_hook_events_lost", "Events about deliveries that w
 FORGOTTEN = Counter("whatshooked_history_forgotten", "Finished entries deleted from history")
 #: The hourly self-check found keys that disagree: run `whatshooked fsck --repair` and report it.
 DISAGREEMENTS = Counter("whatshooked_disagreements", "Disagreements between keys found by the self-check")
-#: Calls to Graph, by error code (0: fine, -1: no answer).
+#: again: Meta asked for patience, or was away; failed: see the message's error (GET /api/messages/ID).
+SENT = Counter("whatshooked_messages", "Sends of messages, by kind and what came of them", ["kind", "result"])
+#: Grows when Meta is slow, or when its rates hold messages back.
+SENT_SECONDS = Histogram(
+    "whatshooked_send_seconds", "From a message's entry into the outbox to Meta's acceptance (seconds)", buckets=_FAST
+)
+#: Nobody knows whether these were sent: list them with GET /api/messages?state=unknown.
+OUTBOX_UNKNOWN = Counter("whatshooked_messages_unknown", "Messages whose send had no answer", ["account"])
+#: Hooks asked to send what cannot be sent: see the log line, and the contract's page on replies.
+REPLIES = Counter("whatshooked_replies", "Answers of hooks that ask to send, by result", ["hook", "result"])
+#: Calls to Graph, by error code (0: fine, -1: no answer, `http 503`: an answer without a code).
 GRAPH = Counter("whatshooked_graph_calls", "Calls to Meta's Graph API, by answer", ["code"])
+#: Below 14: make a token of a system user that never expires (+Inf here), set it, reload.
+TOKEN_DAYS = Gauge(
+    "whatshooked_token_days_left", "Days until the access token ends", ["account"], multiprocess_mode="mostrecent"
+)
+#: Below 90: set `api_version` to a newer one; at 0 and below Meta answers with another version already.
+VERSION_DAYS = Gauge(
+    "whatshooked_api_version_days_left",
+    "Days until Meta retires the API version",
+    ["account"],
+    multiprocess_mode="mostrecent",
+)
+#: Above 0 on a number that is busy at this hour: `whatshooked doctor` finds what Meta stumbles over.
+SILENT_HOURS = Gauge(
+    "whatshooked_account_silent_hours",
+    "Hours without a message where there usually are some",
+    ["account"],
+    multiprocess_mode="mostrecent",
+)
 
 
 class CacheGauges:

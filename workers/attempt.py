@@ -22,6 +22,7 @@ from whatshooked.hooks.hook import Hooks
 from whatshooked.meta import flatten
 from whatshooked.stream.intake import Added, Addition, Intake
 from whatshooked.stream.settle import NotTaken, Settler, Taken
+from workers.replies import Replies
 from workers.slots import Slots
 
 log = logs.get("hooks")
@@ -64,13 +65,20 @@ class Attempts:
     """Makes attempts in tasks of their own."""
 
     def __init__(
-        self, sender: Sender, settler: Settler, intake: Intake, slots: Slots, hooks: Callable[[], Hooks]
+        self,
+        sender: Sender,
+        settler: Settler,
+        intake: Intake,
+        slots: Slots,
+        hooks: Callable[[], Hooks],
+        replies: Replies,
     ) -> None:
         self._sender = sender
         self._settler = settler
         self._intake = intake
         self._slots = slots
         self._hooks = hooks
+        self._replies = replies
         self._tasks: dict[asyncio.Task[None], Attempt] = {}
         self._posting: set[int] = set()
         self._counts: dict[str, Counts] = {}
@@ -106,6 +114,8 @@ class Attempts:
             self._slots.free(hook)
         try:
             await self._settler.record(outcome)
+            if isinstance(outcome, Taken) and outcome.reply:
+                self._replies.wake()
         except StreamUnavailable as error:  # only while stopping: the lease ends by itself
             metrics.REDIS_ERRORS.labels("settle").inc()
             log.warn("Outcome could not be recorded", hook_id=hook.id, event_id=attempt.event_id, error=str(error))
@@ -140,7 +150,7 @@ class Attempts:
             self._slots.failing.discard(hook.id)
             log.info("Hook accepts events again", hook_id=hook.id)
         self._tell("success", attempt, result)
-        return Taken(attempt.event_id, hook.id)
+        return Taken(attempt.event_id, hook.id, self._replies.kept(attempt.event, hook.id, result.answer))
 
     def _refused(self, attempt: Attempt, result: Refused) -> NotTaken:
         hook, event_type = attempt.hook, attempt.event.type

@@ -12,6 +12,8 @@ from whatshooked.errors import StreamUnavailable
 from whatshooked.events import Event
 from whatshooked.hooks.hook import Hooks
 from whatshooked.stream.consume import Consumer, Entry, Park, Route, Want
+from whatshooked.stream.outbox import Outbox
+from workers import statuses
 from workers.attempt import Attempt, Attempts, body, lease_ms
 from workers.slots import Slots
 
@@ -23,8 +25,19 @@ _PAUSE_SECONDS = (0.1, 2.0)
 class Reader:
     """Reads and routes until told to stop."""
 
-    def __init__(self, consumer: Consumer, attempts: Attempts, slots: Slots, hooks: Callable[[], Hooks]) -> None:
+    def __init__(
+        self,
+        consumer: Consumer,
+        attempts: Attempts,
+        slots: Slots,
+        outbox: Outbox,
+        hooks: Callable[[], Hooks],
+        saw: Callable[[Event], None],
+    ) -> None:
         self._consumer = consumer
+        self._outbox = outbox
+        #: Told of each event that this process routed.
+        self._saw = saw
         self._attempts = attempts
         self._slots = slots
         self._hooks = hooks
@@ -68,6 +81,9 @@ class Reader:
         async with self._routing:
             hooks = self._hooks()
             plans = [self._plan(entry, hooks) for entry in entries]
+            # Before the entries are routed: a crash in between says it twice, which does no harm.
+            if told := [one for event, _, _ in plans if event and (one := statuses.told(event)) is not None]:
+                await self._outbox.statuses(told)
             leases = {hook.id: lease_ms(hook) for _, matching, _ in plans for hook in matching}
             held = [(plan, hook) for plan in plans for hook in plan[1] if _leased(plan[2], hook)]
             started = time.monotonic()
@@ -79,6 +95,7 @@ class Reader:
                 raise
             for (event, matching, route), entry in zip(plans, entries, strict=True):
                 if entry.id in routed.ids and event is not None:
+                    self._saw(event)
                     self._begin(event, matching, route, routed.now, started)
                 else:
                     for hook in matching:

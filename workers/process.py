@@ -11,15 +11,17 @@ from whatshooked import logs, metrics
 from whatshooked.boot import follow_reloads, read_again
 from whatshooked.config import Config
 from whatshooked.errors import StreamUnavailable
-from whatshooked.events import EVENT_TYPES
+from whatshooked.events import EVENT_TYPES, Event
 from whatshooked.hooks.delivery import Sender
 from whatshooked.hooks.hook import Hooks, Switch
 from whatshooked.keys import Keys
+from whatshooked.meta.graph import Graph
 from whatshooked.stream import durability
 from whatshooked.stream.consume import Consumer
 from whatshooked.stream.fsck import examine
 from whatshooked.stream.intake import Intake
 from whatshooked.stream.link import Link
+from whatshooked.stream.outbox import Outbox
 from whatshooked.stream.registry import REMOVED_AFTER_MS, drop_lapsed, read_switches
 from whatshooked.stream.replay import Operator
 from whatshooked.stream.settle import Settler
@@ -28,8 +30,11 @@ from workers.accounts import Credentials
 from workers.attempt import Attempts
 from workers.consumer import Reader
 from workers.due import Claimer
+from workers.outbox import Sending
 from workers.recover import Recovery
+from workers.replies import Replies
 from workers.slots import Slots
+from workers.traffic import Traffic
 
 log = logs.get("hooks")
 
@@ -51,8 +56,9 @@ class Process:
         self._switches: dict[str, Switch] = {}
         #: The file was read, and may overrule switches.
         self._file_is_new = True
-        self._links = {name: Link(url) for name in ("read", "route", "settle", "claim", "add", "other")}
+        self._links = {name: Link(url) for name in ("read", "route", "settle", "claim", "add", "outbox", "other")}
         self._sender = Sender()
+        self._graph = Graph()
         self._settler = Settler(self._links["settle"], self.keys)
         self._intake = Intake(self._links["add"], self.keys)
         self._slots = Slots()
@@ -64,11 +70,17 @@ class Process:
         links, keys, now = self._links, self.keys, lambda: self.hooks
         name = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
         self.consumer = Consumer(links["route"], links["read"], keys, name)
-        self._attempts = Attempts(self._sender, self._settler, self._intake, self._slots, now)
-        self._reader = Reader(self.consumer, self._attempts, self._slots, now)
+        self._sending = Sending(Outbox(links["outbox"], keys), self._graph, lambda: self.config)
+        replies = Replies(lambda: self.config, self._sending.wake.set)
+        self._attempts = Attempts(self._sender, self._settler, self._intake, self._slots, now, replies)
+        self._reader = Reader(self.consumer, self._attempts, self._slots, Outbox(links["route"], keys), now, self._saw)
         self._claimer = Claimer(links["claim"], keys, self._attempts, self._slots, now)
         self._recovery = Recovery(self.consumer, self._reader, now)
-        self._credentials = Credentials(links["other"], keys, name, self._intake, lambda: self.config, now)
+        self._traffic = Traffic(links["other"], keys)
+        self._credentials = Credentials(
+            links["other"], keys, name, self._intake, lambda: self.config, now, self._graph, self._traffic
+        )
+        self._sending.on_bad_token = self._credentials.doubt
         self._upkeep = Upkeep(links["other"], keys, Operator(links["other"], keys, now))
         self._apply_cache_mode()
 
@@ -87,6 +99,7 @@ class Process:
                 await asyncio.sleep(0.5)
         self._watch("reader", self._reader.run())
         self._watch("claimer", self._claimer.run())
+        self._watch("sending", self._sending.run())
         self._watch("recovery", self._recovery.run())
         self._watch("credentials", self._credentials.run())
         self._watch("switches", self._follow_switches())
@@ -95,12 +108,13 @@ class Process:
 
     async def stop(self) -> None:
         """No new reads, let attempts in flight finish, hand the rest back, say goodbye."""
-        self._stopping = self._reader.stopping = self._claimer.stopping = True
+        self._stopping = self._reader.stopping = self._claimer.stopping = self._sending.stopping = True
         self._recovery.stopping.set()
         self._credentials.stopping.set()
         self._slots.wake.set()
-        await self._end("reader", "claimer")
-        await self._attempts.drain(GRACE)
+        self._sending.wake.set()
+        await self._end("reader", "claimer", "sending")
+        await asyncio.gather(self._attempts.drain(GRACE), self._sending.drain(GRACE))
         await self._settler.drain(patience=5.0)
         await self._intake.drain()  # the last `hook.*` events
         for name in ("credentials", "upkeep"):  # a call to Graph or a long pass is not worth waiting for
@@ -112,9 +126,15 @@ class Process:
         except StreamUnavailable:
             metrics.REDIS_ERRORS.labels("stop").inc()  # the heartbeat runs out by itself
         await self._sender.close()
+        await self._graph.close()
         for link in self._links.values():
             await link.close()
         log.info("Worker stopped", attempts_left=self._slots.busy)
+
+    def _saw(self, event: Event) -> None:
+        self._traffic.saw(event)
+        if event.type == "message.received":
+            self._sending.came_in[event.account_id] += 1
 
     def reload(self) -> None:
         """Read the config again, all of it or nothing."""

@@ -48,6 +48,9 @@ class BusinessApi(Section, frozen=True, kw_only=True):
         about("checks Meta's signatures: a string, or a list of two while one is being replaced"),
     ] = ()
     app_id: Annotated[Id | None, about("Meta's id of the app")] = None
+    on_unknown: Annotated[
+        Literal["hold", "resend"], about("what to do with a message when nobody knows whether Meta took it")
+    ] = "hold"
     accept_foreign_numbers: Annotated[bool, about("whether to keep events of a number that is no account's")] = True
     graph_url: Annotated[Url, about("base of calls to Meta; a local Meta can stand in")] = "https://graph.facebook.com"
 

@@ -1,0 +1,196 @@
+"""The sending loop: replies move into the outbox, due messages are claimed, sent through Graph, and settled."""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from whatshooked import logs, metrics
+from whatshooked.config import Account, Config
+from whatshooked.errors import StreamUnavailable
+from whatshooked.meta import callback, send
+from whatshooked.meta.graph import Access, Graph
+from whatshooked.meta.reply import Reply
+from whatshooked.stream.outbox import Again, Failed, Lease, Outbox, Outcome, Sent, Unknown
+from whatshooked.stream.submit import entry
+from workers import outcome
+
+log = logs.get("outbox")
+
+#: Seconds between two looks when nothing wakes the loop: an API call's message is late by this at most.
+TICK = 0.1
+#: Messages of one account in flight in this process.
+AT_ONCE = 32
+#: Seconds one send may take; a lease outlasts it.
+TIMEOUT = 20.0
+#: Replies moved at once.
+_MOVED = 100
+#: Messages a second of a number, in and out together, as long as Graph has not told of more.
+STANDARD = 80
+#: Days that a finished message is remembered, and seconds between two looks for older ones.
+REMEMBERED_DAYS, _FORGET_EVERY = 7, 60.0
+_PAUSE = 0.5
+
+_reply_decoder = msgspec.msgpack.Decoder(list[Reply])
+
+
+class Sending:
+    """Sends what waits until told to stop; `came_in` counts inbound messages by account since the last look."""
+
+    def __init__(self, outbox: Outbox, graph: Graph, config: Callable[[], Config]) -> None:
+        self._outbox = outbox
+        self._graph = graph
+        self._config = config
+        self._tasks: dict[asyncio.Task[None], Lease] = {}
+        self._busy: Counter[str] = Counter()
+        self._forgotten = 0.0
+        self.came_in: Counter[str] = Counter()
+        #: Set when this process has put something into the outbox.
+        self.wake = asyncio.Event()
+        self.stopping = False
+        #: Told the accounts whose token Graph no longer takes, so that they are checked at once.
+        self.on_bad_token: Callable[[str], None] = lambda _: None
+
+    async def run(self) -> None:
+        """Move, claim and send; every trouble with Redis is waited out."""
+        while not self.stopping:
+            self.wake.clear()
+            try:
+                again = await self._step()
+            except StreamUnavailable as error:
+                metrics.REDIS_ERRORS.labels("outbox").inc()
+                log.seldom("warn", "The outbox cannot be reached, trying again", error=str(error))
+                await asyncio.sleep(_PAUSE)
+                continue
+            if not again:
+                await self._rest()
+
+    async def drain(self, patience: float) -> None:
+        """Wait for sends in flight; one that outlasts `patience` seconds becomes unknown when its lease ends."""
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=patience)
+        for task in list(self._tasks):
+            task.cancel()
+
+    async def _rest(self) -> None:
+        try:
+            async with asyncio.timeout(TICK):
+                await self.wake.wait()
+        except TimeoutError:
+            return
+
+    async def _step(self) -> bool:
+        """Return whether to look again at once."""
+        moved = await self._move()
+        accounts = {account.id: account for account in self._config().whatsapp if account.business_api is not None}
+        heads = await self._outbox.due(list(accounts), AT_ONCE * 2) if accounts else {}
+        for account_id in accounts.keys() - heads.keys():
+            self.came_in.pop(account_id, None)  # by the next send the number has long had room again
+        started = 0
+        for account_id, found in heads.items():
+            started += await self._claim(accounts[account_id], found)
+        await self._forget(list(accounts))
+        return bool(moved or started)
+
+    async def _move(self) -> int:
+        """Move replies from where DONE put them into their accounts' outboxes; a repeated move adds nothing."""
+        replies = await self._outbox.replies(_MOVED)
+        for name, blob in sorted(replies):
+            event_id, hook_id = callback.of_reply(name)
+            for place, reply in enumerate(_reply_decoder.decode(blob)):
+                message = entry(callback.reply_id(name, place), reply.outgoing, cause=event_id, hook_id=hook_id)
+                await self._outbox.add(reply.account_id, [message])
+            await self._outbox.moved([name])
+        return len(replies)
+
+    async def _claim(self, account: Account, heads: Sequence[tuple[str, str]]) -> int:
+        claimed = await self._outbox.claim(
+            account.id,
+            heads,
+            most=AT_ONCE - self._busy[account.id],
+            a_second=STANDARD,
+            came_in=self.came_in.pop(account.id, 0),
+            resend=_resends(account),
+        )
+        for message_id in claimed.unknown:
+            self._say_unknown(account.id, message_id, "the worker ended while it was sent")
+        for lease in claimed.leases:
+            self._busy[account.id] += 1
+            task = asyncio.create_task(self._send(account, lease))
+            self._tasks[task] = lease
+            task.add_done_callback(self._ended)
+        return len(claimed.leases)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        lease = self._tasks.pop(task)
+        self._busy[lease.account_id] -= 1
+        self.wake.set()
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.bug("A send ended in an error of ours", error)
+
+    async def _send(self, account: Account, lease: Lease) -> None:
+        message = lease.message
+        body = message.body
+        if message.kind != send.READ:  # no status ever tells of a mark as read
+            body = send.with_callback(body, callback.mark(message.id, message.callback))
+        number = account.business_api.phone_number_id if account.business_api else ""
+        found = await self._graph.ask(
+            Access.of(account), "POST", f"{number}/messages", json=msgspec.json.decode(body), seconds=TIMEOUT
+        )
+        age = round(time.time() * 1000) - message.at
+        result = outcome.judge(found, message.attempts, age, resend=_resends(account))
+        await self._record(lease, result)
+
+    async def _record(self, lease: Lease, result: Outcome) -> None:
+        """Write down what came of a send, as often as it takes: without it the message would become unknown."""
+        while True:
+            try:
+                state = await self._outbox.settle(lease, result)
+                break
+            except StreamUnavailable as error:
+                metrics.REDIS_ERRORS.labels("outbox").inc()
+                if self.stopping:
+                    log.warn("What came of a send could not be recorded", message_id=lease.message.id, error=str(error))
+                    return
+                await asyncio.sleep(_PAUSE)
+        self._say(lease, result, state)
+
+    def _say(self, lease: Lease, result: Outcome, state: str | None) -> None:
+        account_id, message = lease.account_id, lease.message
+        match result:
+            case Sent():
+                metrics.SENT.labels(message.kind, "sent").inc()
+                metrics.SENT_SECONDS.observe(max(time.time() - message.at / 1000, 0.0))
+                log.debug("Message sent", account_id=account_id, message_id=message.id, to=message.to)
+            case Failed():
+                metrics.SENT.labels(message.kind, "failed").inc()
+                log.error("Message refused", account_id=account_id, message_id=message.id, error=result.error)
+            case Unknown() if state == "unknown":
+                metrics.SENT.labels(message.kind, "unknown").inc()
+                self._say_unknown(account_id, message.id, result.error)
+            case Unknown():
+                log.warn("No answer to a message", account_id=account_id, message_id=message.id, state=state)
+            case Again():
+                metrics.SENT.labels(message.kind, "again").inc()
+                log.seldom("warn", "Message is sent later", account_id=account_id, error=result.error)
+                if result.bad_token:
+                    self.on_bad_token(account_id)
+
+    def _say_unknown(self, account_id: str, message_id: str, error: str) -> None:
+        metrics.OUTBOX_UNKNOWN.labels(account_id).inc()
+        log.error("Nobody knows whether a message was sent", account_id=account_id, message_id=message_id, error=error)
+
+    async def _forget(self, account_ids: Sequence[str]) -> None:
+        if time.monotonic() - self._forgotten < _FORGET_EVERY:
+            return
+        self._forgotten = time.monotonic()
+        before = round((time.time() - REMEMBERED_DAYS * 86_400) * 1000)
+        for account_id in account_ids:
+            while await self._outbox.forget(account_id, before):
+                continue
+
+
+def _resends(account: Account) -> bool:
+    return account.business_api is not None and account.business_api.on_unknown == "resend"
