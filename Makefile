@@ -7,9 +7,9 @@ PYTHON_HERE := .venv/bin/python
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name text; do printf '  make %-7s %s\n' "$$name" "$$text"; done
 
-run: ## everything in one, with ./config.json or a demo (CONFIG=FILE, ARGS="--workers 2")
+run: ## everything in one, with ./config.json or a demo (CONFIG=FILE, HOOK=URL, ARGS="--workers 2")
 	@sh ops/setup.sh
-	@exec $(PYTHON_HERE) -m whatshooked run $(if $(CONFIG),-c "$(CONFIG)") $(ARGS)
+	@exec $(PYTHON_HERE) -m whatshooked run $(if $(CONFIG),-c "$(CONFIG)") $(if $(HOOK),--hook "$(HOOK)") $(ARGS)
 
 test: ## the tests (ARGS="tests/test_path.py -k replay")
 	@sh ops/setup.sh dev

@@ -125,10 +125,13 @@ def test_a_newcomer_sees_an_event_arrive_and_finds_it_again(spawn: Spawn, tmp_pa
     """`run` in an empty folder says a curl line that works; Ctrl-C leaves nothing behind; data outlives a restart."""
     process, said = run_demo(spawn)
     curl = sample(said)
+    said += wait_for(process, r"(?s)✓✓ read\n.*✓✓ read\n.*✓✓ read")
     assert send(curl) == 200
-    wait_for(process, r"sample receiver  <-  message.received .*text='Hello from the demo'")
+    said += wait_for(process, r"reply +text: echo: Hello from curl")
+    for step in ("in         Ana Silva sends text: Hello", "stored", "delivered  sample answered 200", "✓✓ delivered"):
+        assert re.search(f"#1 +{step}", said), said
     family = descendants(process.pid)
-    assert len(family) == 4  # web, worker, receiver, Valkey
+    assert len(family) == 5  # web, worker, simulated Meta, receiver, Valkey
     code, said = ended(process)
     assert code == 0
     assert "ERROR" not in said and "Traceback" not in said
@@ -138,9 +141,10 @@ def test_a_newcomer_sees_an_event_arrive_and_finds_it_again(spawn: Spawn, tmp_pa
     url = request(sample(said))[0]
     _, headers, body = request(curl)
     assert httpx.post(url, headers=headers, content=body, trust_env=False, timeout=30).status_code == 200
+    said += wait_for(process, r"✓✓ read")
     assert send(sample(said)) == 200
-    said = wait_for(process, r"sample receiver  <-  message.received")
-    assert said.count("sample receiver") == 1  # what was taken before the restart is known, and not delivered twice
+    said += wait_for(process, r"reply +text: echo: Hello from curl")
+    assert said.count("echo: Hello from curl") == 1  # what was taken before the restart is not delivered twice
     assert ended(process, signal.SIGTERM)[0] == 0
 
 

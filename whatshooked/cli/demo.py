@@ -1,66 +1,124 @@
-"""The demo of a `run` without a config: an account, a hook to the sample receiver, and a signed message to send."""
+"""The demo of a `run` without a config: a simulated Meta, an account of it, and a hook that answers "echo: ..."."""
 
 import json
 import os
 import secrets
+import shlex
 import socket
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import httpx
+
+from whatshooked import logs
+from whatshooked.cli.supervisor import Child
 from whatshooked.meta.signature import sign
 
+log = logs.get("demo")
+
+#: The number of the simulator's own world.
 _NUMBER_ID = "100000000000001"
+_WABA_ID, _APP_ID = "200000000000001", "300000000000001"
 _PHONE = "15550100001"
+#: Where the phone looks for a simulator unless told otherwise.
+_PORT = 8081
+_SECRETS = ("app_secret", "verify_token", "access_token")
+_VARIABLE = "WHATSHOOKED_DEMO_"
+#: What flows at once, and the seconds between two of them.
+_OPENING = (
+    {"kind": "text", "text": "Hello, are you open today?"},
+    {"kind": "location"},
+    {"kind": "text", "text": "Thanks!"},
+)
+_BETWEEN = 0.4
 
 
 @dataclass(frozen=True)
 class Demo:
-    """The demo's config file, the sample receiver's port and the app secret that signs its messages."""
+    """The demo's config file, where its simulator and sample receiver listen, and its secrets by name."""
 
     config: Path
-    port: int
-    secret: str
+    simulator: int
+    receiver: int
+    secrets: dict[str, str]
+    #: The newcomer's own hook, "" for the sample.
+    hook: str = ""
+
+    @property
+    def simulated(self) -> str:
+        """Return the simulator's address."""
+        return f"http://127.0.0.1:{self.simulator}"
 
 
-def prepare(folder: Path) -> Demo:
-    """Write the demo's config; its app secret stays the same from run to run."""
+def prepare(folder: Path, hook: str = "") -> Demo:
+    """Write the demo's config; its secrets stay the same from run to run."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "config.json"
-    port = _free_port()
-    app_secret = _kept_secret(path) or secrets.token_hex(16)
-    config = {
-        "server": {"host": "127.0.0.1", "port": int(os.environ.get("PORT") or 8080), "auth_key": secrets.token_hex(16)},
-        "whatsapp": [
-            {
-                "id": "demo",
-                "type": "business-api",
-                "phone_number": f"+{_PHONE}",
-                "business_api": {
-                    "phone_number_id": _NUMBER_ID,
-                    "access_token": "demo",
-                    "verify_token": secrets.token_hex(16),
-                    "app_secret": app_secret,
-                    "graph_url": f"http://127.0.0.1:{port}/graph",
-                },
-            }
-        ],
-        "hooks": [
-            {
-                "id": "sample",
-                "name": "Sample receiver",
-                "url": f"http://127.0.0.1:{port}/hook",
-                "method": "POST",
-                "active": True,
-                "events": ["message.*"],
-            }
-        ],
-        "message_cache": {"data_path": str(folder / "message_cache")},
-    }
+    kept = _kept_secrets(path)
+    demo = Demo(path, _free_port(_PORT), _free_port(), {name: kept.get(name) or _made() for name in _SECRETS}, hook)
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w") as file:
-        json.dump(config, file, indent=2)
-    return Demo(path, port, app_secret)
+        json.dump(_document(demo, folder), file, indent=2)
+    return demo
+
+
+def children(demo: Demo, address: str) -> list[Child]:
+    """Return the demo's own processes: the simulated Meta and the sample receiver."""
+    os.environ |= {_VARIABLE + name.upper(): value for name, value in demo.secrets.items()}
+    simulator = [sys.executable, "-m", "whatshooked.simulator", "--port", str(demo.simulator)]
+    simulator += ["--callback", f"{address}/webhooks/whatsapp/demo"]
+    for option, name in (("verify-token", "verify_token"), ("app-secret", "app_secret"), ("token", "access_token")):
+        simulator += [f"--{option}", f"env:{_VARIABLE}{name.upper()}"]
+    receiver = [sys.executable, "-m", "whatshooked.simulator.receiver", str(demo.receiver), demo.simulated]
+    return [Child("simulator", simulator), Child("receiver", receiver)]
+
+
+def begin(demo: Demo) -> None:
+    """Let the first messages flow; without them the newcomer can still write some."""
+    with httpx.Client(base_url=demo.simulated, trust_env=False, timeout=5) as client:
+        for message in _OPENING:
+            try:
+                client.post("/_sim/inbound", json=message).raise_for_status()
+            except httpx.HTTPError as error:
+                log.warn("The simulated Meta does not answer", address=demo.simulated, error=str(error))
+                return
+            time.sleep(_BETWEEN)
+
+
+def welcome(address: str, demo: Demo) -> str:
+    """Return what a newcomer sees: where things are, what to do next, and a line to copy."""
+    body = sample_body("Hello from curl", int(time.time()))
+    key = json.loads(demo.config.read_text())["server"]["auth_key"]
+    phone = "bin/whatshooked simulate phone" + ("" if demo.simulator == _PORT else f" --sim {demo.simulated}")
+    hook = demo.hook or 'the sample, which answers "echo: ..."'
+    own = "" if demo.hook else "    your own hook       make run HOOK=http://localhost:3000/x\n"
+    return f"""
+  WhatsHooked is ready, with a simulated Meta and a demo account. The lines marked #1, #2 ... are the path of each
+  message: in, stored, delivered, reply, ticks. A few come by themselves now.
+
+    gateway   {address}                webhook   {address}/webhooks/whatsapp/demo
+    metrics   {address}/metrics        API       {address}/schema
+    Meta      {demo.simulated} (simulated)
+    hook      {hook}
+    cache     curl -H 'X-API-Key: {key}' {address}/api/cache
+    config    {demo.config}
+
+  What next, from another terminal in this folder:
+
+    chat as a customer  {phone}
+{own}    a real number       bin/whatshooked init, then bin/whatshooked doctor (docs/setup.md)
+
+  A signed sample message by hand; sent a second time it is known already, and not delivered twice:
+
+curl -i -X POST {address}/webhooks/whatsapp/demo -H 'Content-Type: application/json' \\
+  -H 'X-Hub-Signature-256: {sign(body.encode(), demo.secrets["app_secret"])}' \\
+  -d {shlex.quote(body)}
+
+  Ctrl-C stops everything.
+"""
 
 
 def sample_body(text: str, now: int) -> str:
@@ -78,44 +136,61 @@ def sample_body(text: str, now: int) -> str:
         "contacts": [{"profile": {"name": "Ana"}, "wa_id": "15550100002"}],
         "messages": [message],
     }
-    entry = {"id": "200000000000001", "changes": [{"field": "messages", "value": value}]}
+    entry = {"id": _WABA_ID, "changes": [{"field": "messages", "value": value}]}
     return json.dumps({"object": "whatsapp_business_account", "entry": [entry]}, separators=(",", ":"))
 
 
-def welcome(address: str, demo: Demo) -> str:
-    """Return what a newcomer sees: where things are, and a line to copy."""
-    body = sample_body("Hello from the demo", int(time.time()))
-    key = json.loads(demo.config.read_text())["server"]["auth_key"]
-    return f"""
-  WhatsHooked is ready, with a demo account and a sample receiver as its hook.
+def _document(demo: Demo, folder: Path) -> dict[str, Any]:
+    api = {
+        "phone_number_id": _NUMBER_ID,
+        "business_account_id": _WABA_ID,
+        "app_id": _APP_ID,
+        "graph_url": demo.simulated,
+        **demo.secrets,
+    }
+    return {
+        "server": {"host": "127.0.0.1", "port": int(os.environ.get("PORT") or 8080), "auth_key": secrets.token_hex(16)},
+        "whatsapp": [{"id": "demo", "type": "business-api", "phone_number": f"+{_PHONE}", "business_api": api}],
+        "hooks": [
+            _hook("hook", "Your hook", demo.hook, ["message.*"])
+            if demo.hook
+            else _hook("sample", "Sample receiver", f"http://127.0.0.1:{demo.receiver}/hook", ["message.*"]),
+            _hook(
+                "story",
+                "Tells the path of each message",
+                f"http://127.0.0.1:{demo.receiver}/story",
+                ["message.received", "hook.success", "hook.failed"],
+            ),
+        ],
+        "message_cache": {"data_path": str(folder / "message_cache")},
+    }
 
-    gateway   {address}
-    webhook   {address}/webhooks/whatsapp/demo
-    metrics   {address}/metrics        API   {address}/schema
-    cache     curl -H 'X-API-Key: {key}' {address}/api/cache
-    config    {demo.config}
 
-  Send a signed sample message from another terminal: it is answered with 200, and arrives here:
-
-curl -i -X POST {address}/webhooks/whatsapp/demo -H 'Content-Type: application/json' \\
-  -H 'X-Hub-Signature-256: {sign(body.encode(), demo.secret)}' \\
-  -d '{body}'
-
-  Send the same line again: it is known already, and not delivered twice.
-  Your own set-up: write config.json (whatshooked schema helps), or -c FILE. Ctrl-C stops everything.
-"""
+def _hook(hook_id: str, name: str, url: str, events: list[str]) -> dict[str, Any]:
+    return {"id": hook_id, "name": name, "url": url, "method": "POST", "active": True, "events": events}
 
 
-def _kept_secret(path: Path) -> str:
+def _kept_secrets(path: Path) -> dict[str, str]:
     try:
-        found = json.loads(path.read_text())["whatsapp"][0]["business_api"]["app_secret"]
-    except (OSError, ValueError, LookupError, TypeError):
-        return ""
-    return found if isinstance(found, str) else ""
+        found = json.loads(path.read_text())["whatsapp"][0]["business_api"]
+        return {name: found[name] for name in _SECRETS if isinstance(found.get(name), str)}
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        return {}
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+def _made() -> str:
+    return secrets.token_hex(20)
+
+
+def _free_port(wanted: int = 0) -> int:
+    """Return a free port of loopback, `wanted` if nobody listens there."""
+    for port in (wanted, 0):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            found: int = probe.getsockname()[1]
+            return found
+    return 0

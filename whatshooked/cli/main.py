@@ -7,6 +7,8 @@ import sys
 from collections.abc import Sequence
 
 from whatshooked import __version__
+from whatshooked.cli import simulate_options
+from whatshooked.cli.options import add_account, add_doctor, add_init
 from whatshooked.errors import WhatsHookedError, exit_code
 
 _EPILOG = """\
@@ -58,10 +60,14 @@ def build() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"whatshooked {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _processes(commands, common)
+    add_init(commands, common, _call)
+    add_doctor(commands, common, _call)
+    add_account(commands, common, _call)
     _config(commands, common)
     _cache(commands, common)
     _hooks(commands, common)
     _fsck(commands, common)
+    simulate_options.declare(commands, _call)
     return parser
 
 
@@ -73,6 +79,7 @@ def _processes(
     )
     run.add_argument("--processes", type=_positive, default=1, metavar="N", help="web processes (default 1)")
     run.add_argument("--workers", type=_positive, default=1, metavar="N", help="worker processes (default 1)")
+    run.add_argument("--hook", default="", metavar="URL", help="without a config: deliver to this URL, not the sample")
     run.set_defaults(does=_call("run", "run"))
     serve = commands.add_parser("serve", parents=[common], help="the web processes alone")
     serve.add_argument("--processes", type=_positive, default=1, metavar="N", help="web processes (default 1)")

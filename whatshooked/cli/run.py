@@ -2,7 +2,6 @@
 
 import argparse
 import os
-import sys
 import time
 import urllib.error
 import urllib.request
@@ -14,6 +13,7 @@ from whatshooked.boot import CONFIG_VARIABLE, Boot, config_path
 from whatshooked.cli import demo
 from whatshooked.cli.serve import listen, web_processes
 from whatshooked.cli.supervisor import Child, Supervisor, ours
+from whatshooked.errors import StartError
 
 log = logs.get("run")
 
@@ -25,8 +25,10 @@ def run(options: argparse.Namespace) -> int:
     """Start Redis (when none is configured), web and worker processes; stop them in order on Ctrl-C."""
     shown = None
     if CONFIG_VARIABLE not in os.environ and not config_path().exists():
-        shown = demo.prepare(Path("data/demo"))
+        shown = demo.prepare(Path("data/demo"), options.hook)
         os.environ[CONFIG_VARIABLE] = str(shown.config)
+    elif options.hook:
+        raise StartError(f"--hook is for a run without a config: write the hook into {config_path()}")
     boot = Boot.open()
     try:
         listener = listen(boot.config)
@@ -35,9 +37,7 @@ def run(options: argparse.Namespace) -> int:
         children = web_processes(listener, options.processes)
         children += [Child(f"worker-{i + 1}", ours("worker")) for i in range(options.workers)]
         if shown is not None:
-            children.append(
-                Child("receiver", [sys.executable, "-m", "whatshooked.simulator.receiver", str(shown.port)])
-            )
+            children += demo.children(shown, f"http://{_reachable(host)}:{port}")
         return Supervisor(children).run(_welcome(boot, f"http://{_reachable(host)}:{port}", shown))
     finally:
         boot.close()
@@ -58,8 +58,10 @@ def _welcome(boot: Boot, address: str, shown: demo.Demo | None) -> Callable[[], 
         for account in boot.config.whatsapp:
             log.info("Webhook path", account_id=account.id, url=f"{address}/webhooks/whatsapp/{account.id}")
         log.info("Ready", address=address, hooks=len(boot.config.hooks), accounts=len(boot.config.whatsapp))
-        if shown is not None:
-            print(demo.welcome(address, shown), flush=True)
+        if shown is None:
+            return True
+        print(demo.welcome(address, shown), flush=True)
+        demo.begin(shown)
         return True
 
     return announce
