@@ -20,12 +20,20 @@ out      workers/consumer.py        reads entries (stream/consume.py) and asks h
          stream/scripts/done.lua    that hook took it; nothing open any more: acknowledged, it leaves the cache
          stream/scripts/retry.lua   due again (hooks/retry.py says when), or dead and kept
 
+back     meta/reply.py              what the hook's answer asks to send (meta/send.py checks it); workers/replies.py
+                                    hands it to DONE, which keeps it in the same step
+         workers/outbox.py          moves replies into the outbox, claims what is due, sends it, settles it
+         stream/outbox.py           a line per recipient, leases, rates (stream/scripts/outbox_*.lua)
+         workers/outcome.py         Graph's answer -> sent, failed, unknown, or again later
+         workers/statuses.py        a status webhook of a message of ours settles what was unknown
+
 again    workers/due.py             claims what is due, as far as workers/slots.py has room (stream/leases.py)
          stream/scripts/claim.lua   a lease on each, counted as an attempt
          workers/recover.py         heartbeat; takes over what dead processes had read (stream/scripts/recover.lua)
          workers/process.py         starts, watches and stops all this; workers/settings.py shows it to arq
          stream/upkeep.py           limits, history, removed hooks
-         workers/accounts.py        asks Graph (meta/graph.py) whether each account's credentials hold
+         workers/accounts.py        asks Graph (meta/graph.py, meta/setup.py) whether each account's credentials hold;
+                                    workers/outlook.py and workers/traffic.py see what will go wrong, or did in silence
 
 looked   stream/cache.py            the pending list is the message cache; stream/views.py shows it
 at       stream/replay.py           replay, delete, clear
@@ -37,7 +45,9 @@ around   config/__init__.py         config.json -> frozen Structs, every fault a
          boot.py                    what each process does first; embedded/__init__.py is the bundled server
          stream/durability.py       can this Redis keep what we promise?
          cli/main.py                the commands; cli/supervisor.py keeps processes running
-         simulator/receiver.py      a sample hook for a first run (cli/demo.py)
+         cli/init.py                writes a config; cli/account.py mends what cli/doctor.py finds wrong at Meta or here
+         cli/simulate.py            be the customer; simulator/__init__.py is the local Meta of demo and tests
+         simulator/receiver.py      a sample hook for a first run (cli/demo.py), simulator/story.py what it tells
          keys.py metrics.py errors.py logs.py    every Redis key, metric, error; the log
 """
 
