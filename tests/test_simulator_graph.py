@@ -246,17 +246,17 @@ async def test_row_22_the_log_of_calls(sim: Meta) -> None:
 
 async def test_row_22_no_secret_in_the_log(sim: Meta) -> None:
     """Tokens, PINs, codes and secrets are hidden wherever they stand, be the call good or refused."""
-    secrets = ["S3CRET-a", "S3CRET-b", "S3CRET-c", "123456", "S3CRET-d", "S3CRET-e"]
+    secrets = ["S3CRET-a", "S3CRET-b", "S3CRET-c", "123456", "S3CRET-d", "S3CRET-e", "S3CRET-f"]
     asked = f"debug_token?input_token={secrets[0]}&access_token={secrets[1]}&appsecret_proof={secrets[2]}"
     await sim.ask("GET", asked)
     await sim.ask("POST", f"{sim.number.id}/register", json={"messaging_product": "whatsapp", "pin": secrets[3]})
     hidden = {"override_callback_uri": "http://example.com/", "verify_token": secrets[4]}
     await sim.ask("POST", sim.number.id, json={"webhook_configuration": hidden})
     await sim.ask("GET", f"oauth/access_token?client_id={sim.app.id}&client_secret={secrets[5]}")
-    await sim.ask("POST", f"{sim.number.id}/messages", json=text())
+    await sim.ask("POST", f"{sim.number.id}/messages", json=text() | {"rows": [{"access_token": secrets[6]}]})
     told = json.dumps(await sim.control("GET", "calls"))
     assert not [secret for secret in [*secrets, TOKEN, sim.secret] if secret in told]
-    assert told.count("***") == 6
+    assert told.count("***") == 7
 
 
 async def test_a_fault_of_the_simulators_own_is_said(
