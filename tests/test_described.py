@@ -17,6 +17,12 @@ CALLS = {
     ("delete", "/api/cache/event/delete", "200 400 401 403 404 503"),
     ("delete", "/api/cache/clear", "200 400 401 403 503"),
     ("get", "/api/hooks", "200 401"),
+    ("post", "/api/send", "200 202 400 401 403 404 409 413 422 429 503"),
+    ("post", "/api/messages", "200 202 400 401 403 404 409 413 422 429 503"),
+    ("get", "/api/messages", "200 400 401 403 404 422 429 503"),
+    ("get", "/api/messages/{message_id}", "200 401 403 404 429 503"),
+    ("post", "/api/messages/{message_id}/resend", "200 401 403 404 409 429 503"),
+    ("post", "/api/messages/{message_id}/drop", "200 401 403 404 409 429 503"),
     ("get", "/metrics", "200"),
     ("get", "/health", "200"),
     ("get", "/ready", "200 503"),
@@ -34,11 +40,18 @@ async def test_the_openapi_document_has_every_call(make_gateway: Callable[..., G
         api = path.startswith("/api/")
         assert bool(operation.get("security")) == api, path
         if api:
-            for code in operation["responses"].keys() - {"200"}:
+            for code in operation["responses"].keys() - {"200", "202"}:
                 schema = operation["responses"][code]["content"]["application/json"]["schema"]
                 assert schema == {"$ref": "#/components/schemas/Error"}, (path, code)
     taken = document["paths"]["/webhooks/whatsapp/{account_id}"]["post"]["responses"]["200"]
     assert "content" not in taken
+    for path, needed in (("/api/send", ["to", "text"]), ("/api/messages", None)):
+        call = document["paths"][path]["post"]
+        assert call["requestBody"]["content"]["application/json"]["schema"].get("required") == needed
+        assert "Idempotency-Key" in {parameter["name"] for parameter in call["parameters"]}
+        for code, name in (("200", "MessageView"), ("202", "Taken")):
+            schema = call["responses"][code]["content"]["application/json"]["schema"]
+            assert schema == {"$ref": f"#/components/schemas/{name}"}
     assert document["components"]["schemas"]["Error"]["required"] == ["error"]
     assert document["components"]["securitySchemes"].keys() == {"basic", "key", "bearer"}
 

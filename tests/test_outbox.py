@@ -6,6 +6,7 @@ import pytest
 
 from tests.streams import LONG, Rig
 from whatshooked.keys import Keys
+from whatshooked.meta import callback, send
 from whatshooked.stream import outbox as module
 from whatshooked.stream.link import Link
 from whatshooked.stream.outbox import Again, Claimed, Failed, Lease, Message, Outbox, Sent, State, Told, Unknown
@@ -172,6 +173,28 @@ async def test_a_status_may_come_before_the_answer(outbox: Outbox) -> None:
     assert await state(outbox, "m2") == "sent"
 
 
+@pytest.mark.parametrize(("status", "becomes"), [("delivered", "sent"), ("failed", "failed")])
+async def test_a_status_may_come_while_it_waits_to_be_sent_again(outbox: Outbox, status: str, becomes: str) -> None:
+    """An attempt of which nobody knows is to be repeated when its status comes: Meta had it, so it is not."""
+    await put(outbox, message("m1"))
+    lease = await one(outbox)
+    assert await outbox.settle(lease, Unknown("time-out", resend=True)) == "new"
+    await told(outbox, "m1", status)
+    found = await claim(outbox, resend=1)
+    assert (found.leases, found.settled) == ([], ["m1"])
+    assert await state(outbox, "m1") == becomes
+    assert sum((await outbox.counts(ACCOUNT)).values()) == 1
+
+
+async def test_a_failure_that_comes_before_the_leases_end(outbox: Outbox) -> None:
+    """The worker died and Meta refused the message later: it failed."""
+    await put(outbox, message("m1"))
+    await one(outbox, lease_ms=0)
+    await told(outbox, "m1", "failed", code="131026")
+    assert (await claim(outbox)).settled == ["m1"]
+    assert await state(outbox, "m1") == "failed"
+
+
 async def test_a_status_never_goes_backwards(outbox: Outbox) -> None:
     """Whatever the order of the webhooks, the record shows the furthest, and each one's own time."""
     await put(outbox, message("m1"))
@@ -274,3 +297,16 @@ async def test_a_reply_is_kept_with_the_delivery_and_once(link: Link, keys: Keys
     assert await rig.settler.record(Taken(event_id, "h1", b"again"))
     assert [blob for _, blob in await outbox.replies(10)] == [b"again"]
     assert await rig.examine() == []
+
+
+@pytest.mark.parametrize("hook_id", ["a|b.c:d", "/", "ü" * 300, "x" * 300])
+async def test_a_reply_has_a_name_that_travels(link: Link, keys: Keys, outbox: Outbox, hook_id: str) -> None:
+    """Whatever a hook is called, the name of its reply comes back from Meta whole and names the event."""
+    rig = Rig(link, keys, hook_id)
+    (event_id,) = await rig.routed(hook_id)
+    assert await rig.settler.record(Taken(event_id, hook_id, b"reply"))
+    ((name, _),) = await outbox.replies(10)
+    data = callback.mark(callback.reply_id(name, 49), "t" * send.THEIRS)
+    assert len(data) <= send.CALLBACK
+    assert callback.read(data) == (f"{name}.49", event_id, "t" * send.THEIRS)
+    assert callback.of_reply(name) == event_id

@@ -27,6 +27,9 @@ back     meta/reply.py              what the hook's answer asks to send (meta/se
          workers/outcome.py         Graph's answer -> sent, failed, unknown, or again later
          workers/statuses.py        a status webhook of a message of ours settles what was unknown
 
+asked    web/messages.py            the API that sends and says what became of it; cli/send.py, cli/messages.py the same
+         stream/submit.py           a request -> the outbox, once per Idempotency-Key; stream/messages.py lists and shows
+
 again    workers/due.py             claims what is due, as far as workers/slots.py has room (stream/leases.py)
          stream/scripts/claim.lua   a lease on each, counted as an attempt
          workers/recover.py         heartbeat; takes over what dead processes had read (stream/scripts/recover.lua)

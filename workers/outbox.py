@@ -13,7 +13,7 @@ from whatshooked.errors import StreamUnavailable
 from whatshooked.meta import callback, send
 from whatshooked.meta.graph import Access, Graph
 from whatshooked.meta.reply import Reply
-from whatshooked.stream.outbox import Again, Failed, Lease, Outbox, Outcome, Sent, Unknown
+from whatshooked.stream.outbox import LEASE_MS, Again, Failed, Lease, Outbox, Outcome, Sent, Unknown
 from whatshooked.stream.submit import entry
 from workers import outcome
 
@@ -23,8 +23,9 @@ log = logs.get("outbox")
 TICK = 0.1
 #: Messages of one account in flight in this process.
 AT_ONCE = 32
-#: Seconds one send may take; a lease outlasts it.
+#: Seconds one send may take, and seconds of its lease after which it does not begin any more: a lease outlasts both.
 TIMEOUT = 20.0
+BEGINS_WITHIN = 15.0
 #: Replies moved at once.
 _MOVED = 100
 #: Messages a second of a number, in and out together, as long as Graph has not told of more.
@@ -33,7 +34,7 @@ STANDARD = 80
 REMEMBERED_DAYS, _FORGET_EVERY = 7, 60.0
 _PAUSE = 0.5
 
-_reply_decoder = msgspec.msgpack.Decoder(list[Reply])
+_reply_decoder = msgspec.msgpack.Decoder(tuple[str, list[Reply]])
 
 
 class Sending:
@@ -45,6 +46,8 @@ class Sending:
         self._config = config
         self._tasks: dict[asyncio.Task[None], Lease] = {}
         self._busy: Counter[str] = Counter()
+        #: Account -> when its number may pass the next message (time.monotonic).
+        self._paced: dict[str, float] = {}
         self._forgotten = 0.0
         self.came_in: Counter[str] = Counter()
         #: Set when this process has put something into the outbox.
@@ -75,8 +78,10 @@ class Sending:
             task.cancel()
 
     async def _rest(self) -> None:
+        now = time.monotonic()
+        pauses = [at - now for at in self._paced.values() if at > now]
         try:
-            async with asyncio.timeout(TICK):
+            async with asyncio.timeout(min([TICK, *pauses])):
                 await self.wake.wait()
         except TimeoutError:
             return
@@ -85,8 +90,10 @@ class Sending:
         """Return whether to look again at once."""
         moved = await self._move()
         accounts = {account.id: account for account in self._config().whatsapp if account.business_api is not None}
-        heads = await self._outbox.due(list(accounts), AT_ONCE * 2) if accounts else {}
-        for account_id in accounts.keys() - heads.keys():
+        now = time.monotonic()
+        free = [account_id for account_id in accounts if self._paced.get(account_id, 0.0) <= now]
+        heads = await self._outbox.due(free, AT_ONCE) if free else {}
+        for account_id in set(free) - heads.keys():
             self.came_in.pop(account_id, None)  # by the next send the number has long had room again
         started = 0
         for account_id, found in heads.items():
@@ -98,14 +105,15 @@ class Sending:
         """Move replies from where DONE put them into their accounts' outboxes; a repeated move adds nothing."""
         replies = await self._outbox.replies(_MOVED)
         for name, blob in sorted(replies):
-            event_id, hook_id = callback.of_reply(name)
-            for place, reply in enumerate(_reply_decoder.decode(blob)):
+            event_id, (hook_id, asked) = callback.of_reply(name), _reply_decoder.decode(blob)
+            for place, reply in enumerate(asked):
                 message = entry(callback.reply_id(name, place), reply.outgoing, cause=event_id, hook_id=hook_id)
                 await self._outbox.add(reply.account_id, [message])
             await self._outbox.moved([name])
         return len(replies)
 
     async def _claim(self, account: Account, heads: Sequence[tuple[str, str]]) -> int:
+        started = time.monotonic()
         claimed = await self._outbox.claim(
             account.id,
             heads,
@@ -113,12 +121,15 @@ class Sending:
             a_second=STANDARD,
             came_in=self.came_in.pop(account.id, 0),
             resend=_resends(account),
+            lease_ms=LEASE_MS,
         )
+        # Looked at no sooner, and no later: what it does not pass in time it never makes up for.
+        self._paced[account.id] = time.monotonic() + claimed.wait_ms / 1000
         for message_id in claimed.unknown:
             self._say_unknown(account.id, message_id, "the worker ended while it was sent")
         for lease in claimed.leases:
             self._busy[account.id] += 1
-            task = asyncio.create_task(self._send(account, lease))
+            task = asyncio.create_task(self._send(account, lease, started + BEGINS_WITHIN))
             self._tasks[task] = lease
             task.add_done_callback(self._ended)
         return len(claimed.leases)
@@ -130,8 +141,12 @@ class Sending:
         if not task.cancelled() and (error := task.exception()) is not None:
             log.bug("A send ended in an error of ours", error)
 
-    async def _send(self, account: Account, lease: Lease) -> None:
+    async def _send(self, account: Account, lease: Lease, latest: float) -> None:
         message = lease.message
+        if time.monotonic() > latest:
+            # This process stood still: another may have taken the message for unknown, or have sent it, by its end.
+            await self._record(lease, Again(0, "its lease was about to end", tried=False))
+            return
         body = message.body
         if message.kind != send.READ:  # no status ever tells of a mark as read
             body = send.with_callback(body, callback.mark(message.id, message.callback))
@@ -139,7 +154,7 @@ class Sending:
         found = await self._graph.ask(
             Access.of(account), "POST", f"{number}/messages", json=msgspec.json.decode(body), seconds=TIMEOUT
         )
-        age = round(time.time() * 1000) - message.at
+        age = round(time.time() * 1000) - (message.since or message.at)
         result = outcome.judge(found, message.attempts, age, resend=_resends(account))
         await self._record(lease, result)
 

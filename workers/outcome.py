@@ -9,7 +9,7 @@ from typing import Any
 from whatshooked.meta import codes
 from whatshooked.meta.codes import Retry
 from whatshooked.meta.failure import GraphFailure
-from whatshooked.stream.outbox import Again, Failed, Outcome, Sent, Unknown
+from whatshooked.stream.outbox import MOST_LEASES, Again, Failed, Outcome, Sent, Unknown
 
 #: Codes that say the token is no good: the account pauses until its credentials are accepted again.
 TOKEN_CODES = frozenset({0, 104, 190})
@@ -26,6 +26,7 @@ _PAIR_LONGEST_MS = 4**5 * 1_000
 
 def judge(found: dict[str, Any] | GraphFailure, attempts: int, age_ms: int, *, resend: bool) -> Outcome:
     """Return what a send came to; `attempts` counts this one, `age_ms` since the message was taken."""
+    resend = resend and attempts < MOST_LEASES  # or a Graph that never answers would send it for ever
     if isinstance(found, dict):
         return _accepted(found, attempts, resend=resend)
     text = found.line

@@ -42,7 +42,7 @@ class Replies:
         match found:
             case reply.Replies():
                 metrics.REPLIES.labels(hook_id, "kept").inc()
-                return _encode(found.messages)
+                return _encode((hook_id, found.messages))
             case reply.Unusable():
                 metrics.REPLIES.labels(hook_id, "unusable").inc()
                 log.seldom("error", "Reply of a hook cannot be sent", hook_id=hook_id, error=found.reason)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from whatshooked import __version__
 from whatshooked.cli import simulate_options
+from whatshooked.cli.message_options import add_messages, add_send
 from whatshooked.cli.options import add_account, add_doctor, add_init
 from whatshooked.errors import WhatsHookedError, exit_code
 
@@ -66,6 +67,8 @@ def build() -> argparse.ArgumentParser:
     _config(commands, common)
     _cache(commands, common)
     _hooks(commands, common)
+    add_send(commands, common, _call)
+    add_messages(commands, common, _call)
     _fsck(commands, common)
     simulate_options.declare(commands, _call)
     return parser

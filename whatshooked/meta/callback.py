@@ -33,7 +33,6 @@ def reply_id(name: str, place: int) -> str:
     return f"{name}.{place}"
 
 
-def of_reply(name: str) -> tuple[str, str]:
-    """Return event and hook of a reply's name."""
-    event_id, _, rest = name.partition(".")
-    return event_id, rest.rpartition(".")[0]
+def of_reply(name: str) -> str:
+    """Return the event of a reply's name."""
+    return name.partition(".")[0]

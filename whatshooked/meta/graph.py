@@ -207,14 +207,11 @@ def _judged(answer: _Answer, access: Access, hidden: Iterable[str]) -> dict[str,
 
 
 def _secrets(fields: Mapping[str, Any] | None) -> list[str]:
-    """Return the values that must not come back in a text, of inner objects too."""
-    found = []
-    for name, value in (fields or {}).items():
-        if isinstance(value, Mapping):
-            found += _secrets(value)
-        elif name in _SECRET:
-            found.append(str(value))
-    return found
+    """Return the values that must not come back in a text; deeper down `code` is a template's language."""
+    inner = [value for value in (fields or {}).values() if isinstance(value, Mapping)]
+    found = [str(value) for name, value in (fields or {}).items() if name in _SECRET and not isinstance(value, Mapping)]
+    deeper = [str(value) for part in inner for name, value in part.items() if name in _SECRET - {"code"}]
+    return found + deeper
 
 
 def _cursor(paging: Any) -> str:

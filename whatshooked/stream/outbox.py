@@ -63,6 +63,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     cause: str = ""
     hook: str = ""
     attempts: int = 0
+    #: When an operator last put it into its line again, 0 if none did.
+    since: int = 0
     wamid: str = ""
     status: str = ""
     code: int = 0
@@ -79,11 +81,15 @@ class Lease(msgspec.Struct, frozen=True):
 
 
 class Claimed(msgspec.Struct, frozen=True):
-    """What OUTBOX_CLAIM gave: leases, and messages that became unknown or turned out to be sent."""
+    """What OUTBOX_CLAIM gave: leases, and messages that became unknown or turned out to be sent.
+
+    `wait_ms`: when the number may pass the next message, 0 when its rate keeps nothing back.
+    """
 
     leases: list[Lease]
     unknown: list[str]
     settled: list[str]
+    wait_ms: int
 
 
 class Sent(msgspec.Struct, frozen=True):
@@ -188,7 +194,7 @@ class Outbox:
     ) -> Claimed:
         """Lease heads of lines, at most `most`, within the number's `a_second` and each recipient's rate."""
         box = self._keys.outbox(account_id)
-        keys = [box.due, box.rate, box.hold, *(box.of_state(s) for s in ("new", "sending", "sent", "unknown"))]
+        keys = [box.due, box.rate, box.hold, *map(box.of_state, STATES)]
         for recipient, message_id in heads:
             keys += [box.line(recipient), box.pair(recipient), box.message(message_id)]
         at_once = max(a_second * _AT_ONCE, 1.0)
@@ -203,11 +209,11 @@ class Outbox:
             int(resend),
             MOST_LEASES,
         ]
-        leased, unknown, settled = await self._link.run(
+        leased, unknown, settled, wait_ms = await self._link.run(
             self._link.scripts.outbox_claim, keys, *numbers, msgspec.msgpack.encode(list(heads))
         )
         leases = [Lease(account_id, row[1].decode(), _record(row[0].decode(), row[2])) for row in leased]
-        return Claimed(leases, [i.decode() for i in unknown], [i.decode() for i in settled])
+        return Claimed(leases, [i.decode() for i in unknown], [i.decode() for i in settled], wait_ms)
 
     async def settle(self, lease: Lease, outcome: Outcome) -> State | None:
         """Record what came of a send; returns the state the message has now, None when the lease was lost."""
@@ -232,6 +238,23 @@ class Outbox:
             flat = [part for pair in one.fields.items() for part in pair]
             calls.append((script, keys, [one.message_id, one.status, one.at_ms, "status", one.status, *flat]))
         checked(await self._link.run_all(calls))
+
+    async def decide(self, account_id: str, message: Record, decision: Decision) -> tuple[bool, State | None]:
+        """Send an unknown or failed message once more, or drop an unknown one, as an operator says.
+
+        Returns whether that was done, and the state that the message has now; None when it is forgotten.
+        """
+        box = self._keys.outbox(account_id)
+        keys = [
+            box.due,
+            box.line(message.to),
+            box.message(message.id),
+            *map(box.of_state, ("new", "failed", "unknown")),
+        ]
+        done, state = await self._link.run(
+            self._link.scripts.outbox_decide, keys, message.to, message.id, decision, DROPPED
+        )
+        return bool(done), msgspec.convert(state.decode(), State) if state else None
 
     async def get(self, account_id: str, message_id: str) -> Record | None:
         """Return a message, None when there is none (any more)."""
@@ -356,6 +379,7 @@ def _record(message_id: str, rows: Reply) -> Record:
         at=int(fields["at"]),
         attempts=int(fields.get("attempts", 0)),
         code=int(fields.get("code", 0)),
+        since=int(fields.get("since", 0)),
         body=fields.get("body", b""),
         times=times,
         **plain,

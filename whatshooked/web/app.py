@@ -16,6 +16,7 @@ from whatshooked.web.described import COMPONENTS, SECURITY, describe
 from whatshooked.web.faults import HANDLERS
 from whatshooked.web.gateway import Gateway
 from whatshooked.web.hooks import HooksController
+from whatshooked.web.messages import MessagesController
 from whatshooked.web.webhook import PATH, Webhook
 
 _ABOUT = """Durable gateway for WhatsApp Business Cloud API webhooks.
@@ -47,7 +48,8 @@ def create_app(config: Config, url: str) -> Application:
         yield
         await gateway.stop()
 
-    api = Router("/api", route_handlers=[CacheController, HooksController], guards=[auth.guard], security=SECURITY)
+    controllers = [CacheController, HooksController, MessagesController]
+    api = Router("/api", route_handlers=controllers, guards=[auth.guard], security=SECURITY)
     litestar = Litestar(
         [api, health.health, health.ready, health.show_metrics],
         state=State({"gateway": gateway}),

@@ -1,5 +1,7 @@
 """What the OpenAPI document says beyond the handlers: Meta's calls, credentials, and the answers that are errors."""
 
+from dataclasses import replace
+
 from litestar import Litestar
 from litestar.openapi.spec import (
     Components,
@@ -23,7 +25,14 @@ _ERROR = Schema(
         "error": Schema(
             type=OpenAPIType.OBJECT,
             required=["code", "message", "hint"],
-            properties={"code": _TEXT, "message": _TEXT, "hint": _TEXT},
+            properties={
+                "code": _TEXT,
+                "message": _TEXT,
+                "hint": _TEXT,
+                "faults": Schema(
+                    type=OpenAPIType.ARRAY, items=_TEXT, description="of a message: one for each place that is wrong"
+                ),
+            },
         )
     },
 )
@@ -41,10 +50,41 @@ _API_ERRORS = {
     "400": "a parameter is missing or wrong",
     "401": "credentials are missing or wrong",
     "403": "no credentials are configured, and the request is not of this machine",
-    "404": "no such event, or no such hook",
+    "404": "no such event, hook, account or message",
     "429": "too many wrong credentials: see Retry-After",
     "503": "Redis does not answer",
 }
+_CANNOT_BE_SENT = {"422": "the message cannot be sent as it is, or not by this account"}
+_OF_POSTS = {"409": "the Idempotency-Key was used for another message, or the message's state does not allow it"}
+_TOO_LARGE = {"413": "more than 512 KB"}
+_ACCOUNT = Schema(type=OpenAPIType.STRING, description="whatsapp[].id; not needed when there is only one account")
+_TO = Schema(
+    type=OpenAPIType.STRING,
+    description="a phone number with its country code, a user id such as US.1349, or a group id",
+)
+_SEND_TEXT = Schema(
+    type=OpenAPIType.OBJECT,
+    required=["to", "text"],
+    properties={"account_id": _ACCOUNT, "to": _TO, "text": _TEXT},
+    examples=[{"account_id": "business", "to": "+4915112345678", "text": "Hello"}],
+)
+_SEND = Schema(
+    type=OpenAPIType.OBJECT,
+    description="what Meta's messages endpoint takes, and account_id",
+    properties={"account_id": _ACCOUNT, "to": _TO, "type": _TEXT},
+    additional_properties=True,
+    examples=[
+        {
+            "messaging_product": "whatsapp",
+            "to": "+4915112345678",
+            "type": "template",
+            "template": {"name": "hello_world", "language": {"code": "en_US"}},
+        },
+        {"status": "read", "message_id": "wamid.HBgN", "typing_indicator": {"type": "text"}},
+    ],
+)
+#: What may be sent; the handlers take the bytes as they come, and say by their own rules what is wrong with them.
+_BODIES = {"/api/send": _SEND_TEXT, "/api/messages": _SEND}
 _TAKEN = "Redis holds every event of the body; the answer has none"
 _REFUSED = {
     "400": "not a JSON object with an `entry`",
@@ -68,12 +108,24 @@ def describe(app: Litestar) -> None:
     for path, item in paths.items():
         for operation in (item.get, item.post, item.patch, item.delete):
             if operation is not None and operation.responses is not None and path.startswith("/api/"):
-                operation.responses.update({code: _error(text) for code, text in _API_ERRORS.items()})
+                errors = _errors(path, posts=operation is item.post)
+                operation.responses.update({code: _error(text) for code, text in errors.items()})
+    for path, schema in _BODIES.items():
+        if (post := paths[path].post) is not None:
+            body = RequestBody({"application/json": OpenAPIMediaType(schema=schema)}, required=True)
+            paths[path].post = replace(post, request_body=body)
     ready = paths["/ready"].get
     if ready is not None and ready.responses is not None:
-        body = {"application/json": OpenAPIMediaType(schema=Schema(type=OpenAPIType.OBJECT))}
-        ready.responses["503"] = OpenAPIResponse(description="Redis does not take a write", content=body)
+        content = {"application/json": OpenAPIMediaType(schema=Schema(type=OpenAPIType.OBJECT))}
+        ready.responses["503"] = OpenAPIResponse(description="Redis does not take a write", content=content)
     paths["/webhooks/whatsapp/{account_id}"] = _webhook()
+
+
+def _errors(path: str, *, posts: bool) -> dict[str, str]:
+    """Return the errors that a call of the API may answer with."""
+    if not path.startswith(("/api/send", "/api/messages")):
+        return _API_ERRORS
+    return _API_ERRORS | _CANNOT_BE_SENT | (_OF_POSTS if posts else {}) | (_TOO_LARGE if path in _BODIES else {})
 
 
 def _webhook() -> PathItem:

@@ -12,6 +12,7 @@ from whatshooked.stream.cache import Cache
 from whatshooked.stream.consume import ensure_group
 from whatshooked.stream.intake import Intake
 from whatshooked.stream.link import Link
+from whatshooked.stream.outbox import Outbox
 from whatshooked.stream.registry import hooks_now
 from whatshooked.stream.replay import Operator
 
@@ -31,9 +32,13 @@ class Gateway:
         self._add = Link(url)
         # So has the question whether we are ready: whoever asks without end waits behind others who ask.
         self._probe = Link(url, timeout=2.0)
+        # And so have messages to send, and those who wait for Meta's answer.
+        self._send = Link(url)
         self.link = Link(url)
         self.intake = Intake(self._add, self.keys)
         self.cache = Cache(self.link, self.keys)
+        self.outbox = Outbox(self._send, self.keys)
+        self.messages = Outbox(self.link, self.keys)
         self._use(config)
 
     def _use(self, config: Config) -> None:
@@ -57,6 +62,7 @@ class Gateway:
         """Close the connections."""
         await self._add.close()
         await self._probe.close()
+        await self._send.close()
         await self.link.close()
 
     def reload(self) -> None:

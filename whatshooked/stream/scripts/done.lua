@@ -9,12 +9,18 @@ local hooks, entries = cmsgpack.unpack(ARGV[2]), cmsgpack.unpack(ARGV[3])
 local base = 3 + 2 * #hooks
 local closed, acks, gone = {}, {}, {}
 
+-- A hook's id may be any text; what names a reply travels through Meta and back, within its 512 characters.
+local function plain(hook)
+  local safe = string.gsub(hook, '[^%w_-]', function(sign) return string.format('~%02X', string.byte(sign)) end)
+  return #safe <= 48 and safe or string.sub(safe, 1, 39) .. '-' .. string.sub(redis.sha1hex(hook), 1, 8)
+end
+
 -- Who took the event before has had its reply kept before.
 local function take(taken, hook, id, reply)
   if redis.call('SADD', taken, hook) == 0 or not reply then return end
   local time = redis.call('TIME')
   local now = string.format('%.0f', tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000))
-  redis.call('HSETNX', KEYS[3], id .. '.' .. hook .. '.' .. now, reply)
+  redis.call('HSETNX', KEYS[3], id .. '.' .. plain(hook) .. '.' .. now, reply)
 end
 
 for i, entry in ipairs(entries) do

@@ -1,13 +1,14 @@
 #!lua flags=allow-oom
 -- OUTBOX_CLAIM: lease the heads of due lines to this process, as far as Meta's rates allow. From here on a message may be
 -- at Meta: a lease that ends without an outcome is unknown.
--- KEYS: due, rate, hold, messages in state new, sending, sent, unknown, then line, pair and message of each candidate.
+-- KEYS: due, rate, hold, messages in state new, sending, sent, failed, unknown, then line, pair and message of each candidate.
 -- ARGV: lease (ms), messages to take, messages a second, messages at once, messages to one recipient at once, ms between
 --   two of them then, messages that came in since the last call, resend what is unknown (1/0), leases at most,
 --   candidates (msgpack [[recipient, id], ...]).
--- Answer: [[id, token, fields], ...], ids that became unknown, ids that a status had settled.
+-- Answer: [[id, token, fields], ...], ids that became unknown, ids that a status had settled, ms until the number may pass
+--   the next one (0 = its rate keeps nothing back).
 local due, rate, hold = KEYS[1], KEYS[2], KEYS[3]
-local index = { new = KEYS[4], sending = KEYS[5], sent = KEYS[6], unknown = KEYS[7] }
+local index = { new = KEYS[4], sending = KEYS[5], sent = KEYS[6], failed = KEYS[7], unknown = KEYS[8] }
 local lease, room, a_second, at_once = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local burst, spacing, came_in, resend, leases = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7]), ARGV[8] == '1', tonumber(ARGV[9])
 local time = redis.call('TIME')
@@ -40,18 +41,21 @@ end
 
 local may_pass = full(rate, at_once, a_second / 1000) - came_in
 local leased, unknown, settled = {}, {}, {}
+local paced = false
 local held = redis.call('EXISTS', hold) == 1
 for i, candidate in ipairs(cmsgpack.unpack(ARGV[10])) do
   local recipient, id = candidate[1], candidate[2]
-  local line, pair, message = KEYS[5 + 3 * i], KEYS[6 + 3 * i], KEYS[7 + 3 * i]
+  local line, pair, message = KEYS[6 + 3 * i], KEYS[7 + 3 * i], KEYS[8 + 3 * i]
   local score = redis.call('ZSCORE', due, recipient)
   if score and tonumber(score) <= now and redis.call('LINDEX', line, 0) == id then
     local state, status, attempts = unpack(redis.call('HMGET', message, 'state', 'status', 'attempts'))
     if not state then
       leave(line, recipient) -- forgotten by hand
-    elseif state == 'sending' and status then
-      redis.call('HSET', message, 'state', 'sent')
-      move(id, 'sending', 'sent')
+    elseif status then
+      -- Meta had it: an earlier attempt, whose answer never came, was the one.
+      local becomes = status == 'failed' and 'failed' or 'sent'
+      redis.call('HSET', message, 'state', becomes)
+      move(id, state, becomes)
       leave(line, recipient)
       settled[#settled + 1] = id
     elseif state == 'sending' and not (resend and tonumber(attempts) < leases) then
@@ -59,7 +63,9 @@ for i, candidate in ipairs(cmsgpack.unpack(ARGV[10])) do
       move(id, 'sending', 'unknown')
       leave(line, recipient)
       unknown[#unknown + 1] = id
-    elseif not held and room > 0 and may_pass >= 1 then
+    elseif not held and room > 0 and may_pass < 1 then
+      paced = true
+    elseif not held and room > 0 then
       local left = full(pair, burst, 1 / spacing)
       if left < 1 then
         redis.call('ZADD', due, string.format('%.0f', now + math.ceil((1 - left) * spacing)), recipient)
@@ -76,4 +82,4 @@ for i, candidate in ipairs(cmsgpack.unpack(ARGV[10])) do
   end
 end
 keep(rate, math.max(may_pass, -a_second), 10000)
-return { leased, unknown, settled }
+return { leased, unknown, settled, paced and math.ceil((1 - may_pass) * 1000 / a_second) or 0 }
