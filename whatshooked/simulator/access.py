@@ -7,9 +7,12 @@ from whatshooked.simulator.model import BUSINESS, App, Business, Node, State, To
 
 
 def token_of(state: State, authorization: str, params: dict[str, str], now: float) -> Token:
-    """Return the token of a call, from its header or `access_token`; raises Refusal when it will not do."""
+    """Return the token of a call, from `access_token` or else its header; raises Refusal when it will not do.
+
+    The parameter wins: clients that put their usual token in every header name the app's own that way, call by call.
+    """
     scheme, _, value = authorization.partition(" ")
-    given = value.strip() if scheme.lower() in ("bearer", "oauth") else params.get("access_token", "")
+    given = params.get("access_token") or (value.strip() if scheme.lower() in ("bearer", "oauth") else "")
     if not given:
         raise refusals.no_token()
     token = state.tokens.get(given) or _app_token(state, given)
