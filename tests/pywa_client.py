@@ -44,7 +44,7 @@ from pywa_async.types.user_preferences import UserMarketingPreferences
 
 from tests.receiver import Behaviour, Received, status
 from tests.simulated import Meta
-from whatshooked.simulator.samples import sample
+from whatshooked.simulator.media.samples import sample
 
 #: The version that pywa asks for unless told otherwise.
 VERSION = f"v{utils.Version.GRAPH_API}"

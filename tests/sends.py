@@ -3,8 +3,10 @@
 from typing import Any
 
 from tests.simulated import Meta
-from whatshooked.simulator import conversations, ids, inbound
-from whatshooked.simulator.model import Media, Number, Template, User
+from whatshooked.simulator.messages import conversations
+from whatshooked.simulator.people import inbound
+from whatshooked.simulator.world import ids
+from whatshooked.simulator.world.model import Media, Number, Template, User
 
 TEXT: dict[str, Any] = {"messaging_product": "whatsapp", "type": "text", "text": {"body": "hi"}}
 #: The first user's phone, as somebody might write it.

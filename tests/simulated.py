@@ -16,11 +16,11 @@ import httpx
 import uvicorn
 
 from tests.receiver import Behaviour, Received, Receiver, status
-from whatshooked.simulator import fields
 from whatshooked.simulator.app import create_app
-from whatshooked.simulator.clock import Clock
-from whatshooked.simulator.model import App, Number, State, User, Waba, demo_state
-from whatshooked.simulator.world import World
+from whatshooked.simulator.fields import fields
+from whatshooked.simulator.world.clock import Clock
+from whatshooked.simulator.world.model import App, Number, State, User, Waba, demo_state
+from whatshooked.simulator.world.world import World
 
 START = 1_790_000_000.0
 SPEED = 20.0

@@ -9,8 +9,8 @@ from tests.commands import Said, run, set_up, simulated_account
 from tests.conftest import Gateway, hook
 from tests.receiver import Receiver
 from tests.simulated import Meta, simulated
-from whatshooked.simulator.model import BUSINESS, MANAGEMENT, MESSAGING, Number, Waba
 from whatshooked.simulator.rules import Rule
+from whatshooked.simulator.world.model import BUSINESS, MANAGEMENT, MESSAGING, Number, Waba
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ from tests.commands import Said, run, set_up, simulated_account
 from tests.conftest import Gateway, hook
 from tests.receiver import Receiver
 from tests.simulated import Meta, simulated
-from whatshooked.cli.doctor_machine import _of_redis, _room
-from whatshooked.simulator.model import MANAGEMENT, MESSAGING
+from whatshooked.cli.doctor.machine import _of_redis, _room
+from whatshooked.simulator.world.model import MANAGEMENT, MESSAGING
 
 
 @pytest.fixture

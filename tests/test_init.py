@@ -14,7 +14,7 @@ from tests.commands import Said, run
 from tests.conftest import REPO
 from tests.simulated import Meta, simulated
 from whatshooked.config import load
-from whatshooked.simulator.model import MANAGEMENT, MESSAGING, Number
+from whatshooked.simulator.world.model import MANAGEMENT, MESSAGING, Number
 
 
 @pytest.fixture

@@ -14,10 +14,10 @@ from tests import meta
 from tests.conftest import Gateway, hook
 from tests.receiver import Receiver
 from tests.simulated import Meta
-from whatshooked.cli import burst
 from whatshooked.cli.main import main
+from whatshooked.cli.simulate import burst
 from whatshooked.meta.signature import Signer, Verdict
-from whatshooked.simulator import inbound
+from whatshooked.simulator.people import inbound
 
 
 async def simulate(*arguments: str) -> int:

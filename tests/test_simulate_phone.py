@@ -13,12 +13,12 @@ import pytest
 from tests.conftest import REPO
 from tests.echo import BUTTONS, Echo
 from tests.simulated import Meta
-from whatshooked.cli import phone_words
-from whatshooked.cli.phone_chat import Me, Phone
-from whatshooked.cli.phone_messages import Choice, choices, shown
-from whatshooked.cli.phone_screen import Lines, Terminal
-from whatshooked.cli.phone_words import Chat
-from whatshooked.cli.target import Misused
+from whatshooked.cli.phone import words as phone_words
+from whatshooked.cli.phone.chat import Me, Phone
+from whatshooked.cli.phone.messages import Choice, choices, shown
+from whatshooked.cli.phone.screen import Lines, Terminal
+from whatshooked.cli.phone.words import Chat
+from whatshooked.cli.simulate.target import Misused
 
 COMMAND = [sys.executable, "-m", "whatshooked", "simulate", "phone"]
 

@@ -9,10 +9,10 @@ import pytest
 
 from tests.echo import Echo
 from tests.simulated import Meta
-from whatshooked.cli import script
 from whatshooked.cli.main import main
-from whatshooked.cli.script import Expected, matcher
-from whatshooked.cli.target import Misused
+from whatshooked.cli.simulate import script
+from whatshooked.cli.simulate.script import Expected, matcher
+from whatshooked.cli.simulate.target import Misused
 
 
 def write(path: Path, text: str) -> None:

@@ -6,8 +6,8 @@ from typing import Any
 
 from tests.sends import ANA, arrive, made, named, refused, send, sent, words
 from tests.simulated import Meta
-from whatshooked.simulator import conversations
-from whatshooked.simulator.model import Number
+from whatshooked.simulator.messages import conversations
+from whatshooked.simulator.world.model import Number
 
 
 async def test_row_08_the_answer_echoes_and_normalises(sim: Meta) -> None:

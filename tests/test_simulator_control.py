@@ -13,8 +13,8 @@ import pytest
 from tests.receiver import status
 from tests.simulated import START, Meta, callback
 from whatshooked.simulator.app import create_app
-from whatshooked.simulator.clock import Clock
-from whatshooked.simulator.model import User
+from whatshooked.simulator.world.clock import Clock
+from whatshooked.simulator.world.model import User
 
 
 def text(body: str = "hi") -> dict[str, Any]:
@@ -215,7 +215,7 @@ async def test_the_news_end_with_the_world(sim: Meta) -> None:
 
 async def test_a_listener_that_does_not_read_is_left(sim: Meta, monkeypatch: pytest.MonkeyPatch) -> None:
     """A listener that falls too far behind loses its place, and the simulator loses no memory to it."""
-    monkeypatch.setattr("whatshooked.simulator.world._UNREAD", 2)
+    monkeypatch.setattr("whatshooked.simulator.world.world._UNREAD", 2)
     slow, quick = sim.world.watch(), sim.world.watch()
     for count in range(3):
         sim.world.tell({"count": count})

@@ -8,9 +8,9 @@ import httpx
 import pytest
 
 from tests.simulated import START, TOKEN, Meta
-from whatshooked.simulator import graph
-from whatshooked.simulator.call import Call, pick
-from whatshooked.simulator.model import MANAGEMENT, MESSAGING, App, Business, Number, Token, Waba
+from whatshooked.simulator.graph import dispatch as graph
+from whatshooked.simulator.graph.call import Call, pick
+from whatshooked.simulator.world.model import MANAGEMENT, MESSAGING, App, Business, Number, Token, Waba
 
 OTHER_WABA, OTHER_NUMBER = "200000000000002", "100000000000002"
 

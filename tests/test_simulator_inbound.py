@@ -10,9 +10,12 @@ from tests.simulated import Meta
 from whatshooked.meta.decode import event
 from whatshooked.meta.flatten import payload
 from whatshooked.meta.payload import walk
-from whatshooked.simulator import arrivals, conversations, fields, inbound, wire
-from whatshooked.simulator.inbound_details import Arrival, Details
-from whatshooked.simulator.model import Number, User, Waba
+from whatshooked.simulator.fields import fields
+from whatshooked.simulator.messages import conversations
+from whatshooked.simulator.people import arrivals, inbound
+from whatshooked.simulator.people.details import Arrival, Details
+from whatshooked.simulator.webhooks import wire
+from whatshooked.simulator.world.model import Number, User, Waba
 
 ANA = User(id="US.1349", phone="15550100002", name="Ana Silva", username="ana.silva")
 CEM = User(id="BR.3098", name="Cem")

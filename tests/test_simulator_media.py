@@ -9,9 +9,10 @@ import httpx
 import pytest
 
 from tests.simulated import TOKEN, Meta
-from whatshooked.simulator import filetypes, media, samples
-from whatshooked.simulator.model import Media, MediaFault, Number, Token, Waba
-from whatshooked.simulator.samples import sample
+from whatshooked.simulator.media import filetypes, samples
+from whatshooked.simulator.media import store as media
+from whatshooked.simulator.media.samples import sample
+from whatshooked.simulator.world.model import Media, MediaFault, Number, Token, Waba
 
 _MB = 1024 * 1024
 _VOICE = filetypes.VOICE

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.simulated import VERIFY_TOKEN, Meta
-from whatshooked.simulator.model import Number
+from whatshooked.simulator.world.model import Number
 
 HOUR = 3600.0
 

@@ -17,11 +17,11 @@ import msgspec
 import pytest
 
 from tests.conftest import REPO
-from whatshooked.simulator import statefile
 from whatshooked.simulator.__main__ import build, main
-from whatshooked.simulator.model import Media, Message, State, demo_state
-from whatshooked.simulator.statefile import StateError
-from whatshooked.simulator.world import World
+from whatshooked.simulator.world import statefile
+from whatshooked.simulator.world.model import Media, Message, State, demo_state
+from whatshooked.simulator.world.statefile import StateError
+from whatshooked.simulator.world.world import World
 
 Start = Callable[..., tuple["subprocess.Popen[str]", str]]
 

@@ -33,10 +33,10 @@ from tests.pywa_client import HEARD, NEWS, SENDS, VERSION, Bot, Given, connected
 from tests.sends import arrive
 from tests.simulated import Meta
 from whatshooked.meta.send import prepare
-from whatshooked.simulator import inbound
-from whatshooked.simulator.model import MANAGEMENT, MediaFault
+from whatshooked.simulator.media.samples import sample
+from whatshooked.simulator.people import inbound
 from whatshooked.simulator.rules import Rule
-from whatshooked.simulator.samples import sample
+from whatshooked.simulator.world.model import MANAGEMENT, MediaFault
 
 #: An order that a template tells of: a header, a body and two kinds of buttons with something to fill in.
 _head = t.HeaderText("Order {{number}}", number="4711")

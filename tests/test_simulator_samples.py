@@ -2,8 +2,8 @@
 
 import zlib
 
-from whatshooked.simulator import filetypes, samples
-from whatshooked.simulator.samples import sample
+from whatshooked.simulator.media import filetypes, samples
+from whatshooked.simulator.media.samples import sample
 
 
 def test_samples_are_real_files() -> None:

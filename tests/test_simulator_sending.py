@@ -4,8 +4,8 @@ import pytest
 
 from tests.sends import ANA, TEXT, arrive, file, made, named, refused, send, sent, words
 from tests.simulated import Meta
-from whatshooked.simulator.limits import PAIR_BURST
-from whatshooked.simulator.model import User
+from whatshooked.simulator.graph.limits import PAIR_BURST
+from whatshooked.simulator.world.model import User
 
 
 async def test_row_05_the_product_is_needed(sim: Meta) -> None:

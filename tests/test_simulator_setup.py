@@ -7,7 +7,7 @@ import pytest
 
 from tests.receiver import status
 from tests.simulated import SECRET, START, TOKEN, VERIFY_TOKEN, Meta, callback
-from whatshooked.simulator.model import BUSINESS, MANAGEMENT, MESSAGING, App, Business, Number, Token, Waba
+from whatshooked.simulator.world.model import BUSINESS, MANAGEMENT, MESSAGING, App, Business, Number, Token, Waba
 
 
 def app_token(sim: Meta) -> dict[str, str]:

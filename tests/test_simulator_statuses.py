@@ -12,9 +12,10 @@ from tests.receiver import Received
 from tests.receiver import status as answer_with
 from tests.sends import arrive, named, sent
 from tests.simulated import Meta, callback
-from whatshooked.simulator import inbound, statuses
-from whatshooked.simulator.knobs import Knobs
-from whatshooked.simulator.model import Message, Number
+from whatshooked.simulator.messages import statuses
+from whatshooked.simulator.people import inbound
+from whatshooked.simulator.world.knobs import Knobs
+from whatshooked.simulator.world.model import Message, Number
 
 
 async def rows(sim: Meta, count: int) -> list[dict[str, Any]]:

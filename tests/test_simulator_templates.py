@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from tests.simulated import Meta
-from whatshooked.simulator import templates
-from whatshooked.simulator.model import Template
-from whatshooked.simulator.templates import Expected, expected
+from whatshooked.simulator.account import templates
+from whatshooked.simulator.account.templates import Expected, expected
+from whatshooked.simulator.world.model import Template
 
 _BODY = {"type": "BODY", "text": "Hi {{1}}, order {{2}} is on its way"}
 _NEW = {"name": "order_sent", "language": "de", "category": "UTILITY", "components": [_BODY]}

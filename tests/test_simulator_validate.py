@@ -12,9 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from whatshooked.simulator import ids, validate
-from whatshooked.simulator.interactive import PASSED_THROUGH
-from whatshooked.simulator.refusals import Refusal
+from whatshooked.simulator.graph.refusals import Refusal
+from whatshooked.simulator.messages import validate
+from whatshooked.simulator.messages.interactive import PASSED_THROUGH
+from whatshooked.simulator.world import ids
 
 FILE: dict[str, Any] = {"link": "https://example.com/a"}
 NAME = {"formatted_name": "Ana Silva", "first_name": "Ana"}

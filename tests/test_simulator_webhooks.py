@@ -6,8 +6,8 @@ from itertools import pairwise
 from tests.receiver import Received, Receiver, status
 from tests.simulated import VERIFY_TOKEN, Meta, callback, message_ids
 from whatshooked.meta.signature import Signer, Verdict
-from whatshooked.simulator import webhooks
-from whatshooked.simulator.model import App, Override, Subscription
+from whatshooked.simulator.webhooks import delivery as webhooks
+from whatshooked.simulator.world.model import App, Override, Subscription
 
 OTHER_APP = "300000000000002"
 

@@ -6,8 +6,8 @@ import json
 
 from tests.simulated import Meta, message_ids
 from whatshooked.meta.signature import Signer, Verdict, sign
-from whatshooked.simulator import wire
-from whatshooked.simulator.wire import Update
+from whatshooked.simulator.webhooks import wire
+from whatshooked.simulator.webhooks.wire import Update
 
 
 def test_row_12_known_bytes() -> None:

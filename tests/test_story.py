@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from whatshooked.simulator.story import Story
+from whatshooked.simulator.demo.story import Story
 
 EVENT = "1790000000000-0"
 

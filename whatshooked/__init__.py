@@ -20,15 +20,15 @@ out      workers/consumer.py        reads entries (stream/consume.py) and asks h
          stream/scripts/done.lua    that hook took it; nothing open any more: acknowledged, it leaves the cache
          stream/scripts/retry.lua   due again (hooks/retry.py says when), or dead and kept
 
-back     meta/reply.py              what the hook's answer asks to send (meta/send.py checks it); workers/replies.py
+back     meta/reply.py              what the hook's answer asks to send (meta/send checks it); workers/replies.py
                                     hands it to DONE, which keeps it in the same step
          workers/outbox.py          moves replies into the outbox, claims what is due, sends it, settles it
          stream/outbox.py           a line per recipient, leases, rates (stream/scripts/outbox_*.lua)
          workers/outcome.py         Graph's answer -> sent, failed, unknown, or again later
          workers/statuses.py        a status webhook of a message of ours settles what was unknown
 
-asked    web/messages.py            the API that sends and says what became of it; cli/send.py, cli/messages.py the same
-         stream/submit.py           a request -> the outbox, once per Idempotency-Key; stream/messages.py lists and shows
+asked    web/messages.py            the API that sends and says what became of it; cli/send.py, cli/messages.py too
+         stream/submit.py           a request -> the outbox, once per Idempotency-Key; stream/messages.py lists them
 
 again    workers/due.py             claims what is due, as far as workers/slots.py has room (stream/leases.py)
          stream/scripts/claim.lua   a lease on each, counted as an attempt
@@ -48,9 +48,9 @@ around   config/__init__.py         config.json -> frozen Structs, every fault a
          boot.py                    what each process does first; embedded/__init__.py is the bundled server
          stream/durability.py       can this Redis keep what we promise?
          cli/main.py                the commands; cli/supervisor.py keeps processes running
-         cli/init.py                writes a config; cli/account.py mends what cli/doctor.py finds wrong at Meta or here
-         cli/simulate.py            be the customer; simulator/__init__.py is the local Meta of demo and tests
-         simulator/receiver.py      a sample hook for a first run (cli/demo.py), simulator/story.py what it tells
+         cli/init.py                writes a config; cli/account mends what cli/doctor finds wrong at Meta or here
+         cli/simulate, cli/phone    be the customer; simulator/__init__.py is the local Meta of demo and tests
+         simulator/demo             a sample hook for a first run (cli/demo.py), and the story it tells
          keys.py metrics.py errors.py logs.py    every Redis key, metric, error; the log
 """
 

@@ -72,7 +72,7 @@ def children(demo: Demo, address: str) -> list[Child]:
     simulator += ["--callback", f"{address}/webhooks/whatsapp/demo"]
     for option, name in (("verify-token", "verify_token"), ("app-secret", "app_secret"), ("token", "access_token")):
         simulator += [f"--{option}", f"env:{_VARIABLE}{name.upper()}"]
-    receiver = [sys.executable, "-m", "whatshooked.simulator.receiver", str(demo.receiver), demo.simulated]
+    receiver = [sys.executable, "-m", "whatshooked.simulator.demo.receiver", str(demo.receiver), demo.simulated]
     return [Child("simulator", simulator), Child("receiver", receiver)]
 
 

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from whatshooked.boot import config_path
 from whatshooked.cli.ask import Ask
 from whatshooked.cli.config_file import Answers, env_path, write
-from whatshooked.cli.doctor_facts import WEBHOOK_PATH
+from whatshooked.cli.doctor.facts import WEBHOOK_PATH
 from whatshooked.cli.graph import refusal, with_graph
 from whatshooked.config.model import DEFAULT_VERSION
 from whatshooked.errors import CommandRefused

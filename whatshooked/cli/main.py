@@ -7,9 +7,9 @@ import sys
 from collections.abc import Sequence
 
 from whatshooked import __version__
-from whatshooked.cli import simulate_options
 from whatshooked.cli.message_options import add_messages, add_send
 from whatshooked.cli.options import add_account, add_doctor, add_init
+from whatshooked.cli.simulate import options as simulate_options
 from whatshooked.errors import WhatsHookedError, exit_code
 
 _EPILOG = """\

@@ -41,7 +41,7 @@ def add_doctor(
     doctor = commands.add_parser("doctor", parents=[common], help="check the whole chain from Meta to the hooks")
     doctor.add_argument("--account", default="", metavar="ID", help="this account alone")
     doctor.add_argument("--json", action="store_true", help="one JSON object, for machines")
-    doctor.set_defaults(does=call("doctor", "doctor"))
+    doctor.set_defaults(does=call("doctor.command", "doctor"))
 
 
 def add_account(
@@ -58,33 +58,33 @@ def add_account(
         action.set_defaults(does=call(module, function))
         return action
 
-    add("list", "the configured accounts, as Meta sees them", "account", "listing")
-    add("businesses", "businesses and WABAs that the token sees", "account", "businesses")
-    numbers = add("numbers", "numbers of the WABA, with their ids", "account", "numbers")
+    add("list", "the configured accounts, as Meta sees them", "account.command", "listing")
+    add("businesses", "businesses and WABAs that the token sees", "account.command", "businesses")
+    numbers = add("numbers", "numbers of the WABA, with their ids", "account.command", "numbers")
     numbers.add_argument("--waba", default="", metavar="ID", help="of this WABA instead")
-    add("token", "what Meta says of the access token: validity, scopes, WABAs", "account", "token")
+    add("token", "what Meta says of the access token: validity, scopes, WABAs", "account.command", "token")
     _numbers(add)
     _webhooks(add)
 
 
 def _numbers(add: Callable[[str, str, str, str], argparse.ArgumentParser]) -> None:
     pin = "six digits, env:NAME or file:PATH; without it you are asked"
-    register = add("register", "register the number with its PIN, unless it is", "account_number", "register")
+    register = add("register", "register the number with its PIN, unless it is", "account.number", "register")
     register.add_argument("--pin", default="", metavar="PIN", help=pin)
-    deregister = add("deregister", "take the number off the Cloud API", "account_number", "deregister")
+    deregister = add("deregister", "take the number off the Cloud API", "account.number", "deregister")
     deregister.add_argument("--confirm", action="store_true", help="without it nothing happens")
-    code = add("request-code", "let Meta send the code that proves the number", "account_number", "request_code")
+    code = add("request-code", "let Meta send the code that proves the number", "account.number", "request_code")
     code.add_argument("--method", choices=("sms", "voice"), default="sms", help="how it comes (default sms)")
     code.add_argument("--language", default="en_US", metavar="CODE", help="in which language (default en_US)")
-    add("verify-code", "prove the number by that code", "account_number", "verify_code").add_argument("code")
-    set_pin = add("set-pin", "set the number's two-step PIN", "account_number", "set_pin")
+    add("verify-code", "prove the number by that code", "account.number", "verify_code").add_argument("code")
+    set_pin = add("set-pin", "set the number's two-step PIN", "account.number", "set_pin")
     set_pin.add_argument("--pin", default="", metavar="PIN", help=pin)
 
 
 def _webhooks(add: Callable[[str, str, str, str], argparse.ArgumentParser]) -> None:
-    add("subscribe", "let the app get the WABA's webhooks", "account_webhook", "subscribe")
-    add("unsubscribe", "end them", "account_webhook", "unsubscribe")
-    webhook = add("webhook", "show callback URL and fields, or set them", "account_webhook", "webhook")
+    add("subscribe", "let the app get the WABA's webhooks", "account.webhook", "subscribe")
+    add("unsubscribe", "end them", "account.webhook", "unsubscribe")
+    webhook = add("webhook", "show callback URL and fields, or set them", "account.webhook", "webhook")
     webhook.add_argument("--url", default="", help="set it: https://your-domain.example, the path is appended")
     webhook.add_argument("--fields", default="", metavar="A,B", help="subscribe these fields too")
     levels = ("app", "waba", "number")

@@ -18,7 +18,7 @@ from whatshooked.meta import lenient, phone, send
 from whatshooked.meta.decode import decode_item
 from whatshooked.meta.items import digits
 from whatshooked.meta.scan import REFUSALS
-from whatshooked.meta.send_parts import Object, noun
+from whatshooked.meta.send.parts import Object, noun
 
 #: Bytes of an answer that asks to send, and messages it may ask for.
 LARGEST = 64 * 1024

@@ -17,12 +17,13 @@ import uvloop
 from whatshooked import logs
 from whatshooked.config.source import is_reference, resolve
 from whatshooked.errors import StartError, TheirsError, exit_code
-from whatshooked.simulator import fields, statefile
 from whatshooked.simulator.app import create_app
-from whatshooked.simulator.clock import Clock
-from whatshooked.simulator.model import State, Subscription, Token, demo_state
-from whatshooked.simulator.webhooks import is_loopback
-from whatshooked.simulator.world import World
+from whatshooked.simulator.fields import fields
+from whatshooked.simulator.webhooks.delivery import is_loopback
+from whatshooked.simulator.world import statefile
+from whatshooked.simulator.world.clock import Clock
+from whatshooked.simulator.world.model import State, Subscription, Token, demo_state
+from whatshooked.simulator.world.world import World
 
 log = logs.get("simulator")
 

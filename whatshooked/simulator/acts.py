@@ -6,11 +6,14 @@ from litestar import Request, post
 from litestar.params import FromPath, JSONBody
 from msgspec import Struct
 
-from whatshooked.simulator import failures, fields, media, statuses, templates
-from whatshooked.simulator.arrivals import arrive
-from whatshooked.simulator.inbound_details import Arrival
-from whatshooked.simulator.model import Media, MediaFault, Number
-from whatshooked.simulator.world import World
+from whatshooked.simulator.account import templates
+from whatshooked.simulator.fields import fields
+from whatshooked.simulator.media import store as media
+from whatshooked.simulator.messages import failures, statuses
+from whatshooked.simulator.people.arrivals import arrive
+from whatshooked.simulator.people.details import Arrival
+from whatshooked.simulator.world.model import Media, MediaFault, Number
+from whatshooked.simulator.world.world import World
 
 _Ask = Request[Any, Any, Any]
 

@@ -7,9 +7,12 @@ from litestar.datastructures import State
 from litestar.exceptions import HTTPException
 
 from whatshooked import logs
-from whatshooked.simulator import control, files, graph, refusals
+from whatshooked.simulator import control
 from whatshooked.simulator.faulty import Faulty
-from whatshooked.simulator.world import World
+from whatshooked.simulator.graph import dispatch as graph
+from whatshooked.simulator.graph import refusals
+from whatshooked.simulator.media import files
+from whatshooked.simulator.world.world import World
 
 log = logs.get("simulator")
 

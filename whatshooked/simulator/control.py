@@ -18,12 +18,13 @@ from litestar.params import JSONBody, QueryParameter
 from litestar.response import Stream
 from msgspec import Struct, structs
 
-from whatshooked.simulator import acts, statefile
-from whatshooked.simulator.knobs import Knobs
+from whatshooked.simulator import acts
 from whatshooked.simulator.rules import Rule
-from whatshooked.simulator.statefile import StateError
-from whatshooked.simulator.webhooks import Attempt, is_loopback
-from whatshooked.simulator.world import Watcher, World
+from whatshooked.simulator.webhooks.delivery import Attempt, is_loopback
+from whatshooked.simulator.world import statefile
+from whatshooked.simulator.world.knobs import Knobs
+from whatshooked.simulator.world.statefile import StateError
+from whatshooked.simulator.world.world import Watcher, World
 
 Last = Annotated[int, QueryParameter(ge=1, description="so many, the newest")]
 #: Rows of a list unless somebody asks for more.

@@ -7,9 +7,10 @@ import struct
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from whatshooked.simulator import refusals, rules
+from whatshooked.simulator import rules
+from whatshooked.simulator.graph import refusals
 from whatshooked.simulator.rules import Rule
-from whatshooked.simulator.world import Logged, World
+from whatshooked.simulator.world.world import Logged, World
 
 #: Paths of ours, which no rule touches.
 _OURS = ("/_sim", "/_files")

@@ -1,0 +1,1 @@
+"""`account`: what Meta has of an account, shown and mended."""

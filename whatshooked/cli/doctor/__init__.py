@@ -1,0 +1,1 @@
+"""`doctor`: facts gathered, checks that judge them, findings that say the remedy."""

@@ -1,0 +1,1 @@
+"""`simulate phone`: a chat in the terminal in which you are the customer."""

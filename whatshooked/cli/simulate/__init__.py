@@ -1,0 +1,1 @@
+"""`simulate`: play Meta's side, one message, a script or a burst at a time."""

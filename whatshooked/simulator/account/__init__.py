@@ -1,0 +1,1 @@
+"""Apps, tokens, WABAs, numbers and templates, as the set-up calls see them."""

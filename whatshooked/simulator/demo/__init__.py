@@ -1,0 +1,1 @@
+"""The sample receiver of a first run, and what it tells."""

@@ -1,0 +1,1 @@
+"""A plausible webhook of every field."""

@@ -1,0 +1,1 @@
+"""Files: uploads, ids, URLs that expire, and samples of each kind."""

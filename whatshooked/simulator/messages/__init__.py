@@ -1,0 +1,1 @@
+"""What a business sends: shapes, limits, windows, and what becomes of it."""

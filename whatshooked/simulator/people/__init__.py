@@ -1,0 +1,1 @@
+"""What users write: every type and variant of an inbound message."""

@@ -1,0 +1,1 @@
+"""Webhooks on their way: bytes, signatures, callback URLs and retries."""

@@ -1,0 +1,1 @@
+"""One simulated Meta: its state, clock, switches and ids."""
