@@ -1,7 +1,9 @@
 """The Graph client: what Meta's answers come to, where the token goes, and how the call limits are kept."""
 
 import asyncio
+import contextlib
 import json
+import socket
 import time
 from collections.abc import AsyncIterator
 from typing import Any
@@ -189,6 +191,29 @@ async def test_a_call_ends_in_time(client: Graph, meta: Receiver) -> None:
         found = await failed(client, meta, seconds=0.3)
         assert time.monotonic() - start < 2
         assert (found.reached, found.uncertain, found.retry) == (False, True, Retry.LATER)
+
+
+async def test_a_connection_that_never_comes_is_certain(client: Graph) -> None:
+    """A firewall that drops everything, or a pool without a free place: nothing has left, so nothing is in doubt."""
+    with contextlib.ExitStack() as opened:
+        listener = opened.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        for _ in range(3):  # the queue of connections that nobody takes is full
+            waiting = opened.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(listener.getsockname())
+        known = Access(f"http://127.0.0.1:{listener.getsockname()[1]}", "v25.0", TOKEN)
+        found = await client.ask(known, "POST", "1/messages", json={}, seconds=1.0)
+    assert isinstance(found, GraphFailure)
+    assert (found.uncertain, found.retry, "ConnectTimeout" in found.text) == (False, Retry.LATER, True)
+
+
+@pytest.mark.parametrize("value", ["Infinity", "nan", 10**400, -1, [1]], ids=["inf", "nan", "huge", "negative", "list"])
+async def test_a_nonsensical_use_of_the_limit_is_not_believed(client: Graph, meta: Receiver, value: Any) -> None:
+    """Whatever the headers say, the answer counts, and the next call is made."""
+    rows = {"1": [{"call_count": value, "estimated_time_to_regain_access": value}]}
+    meta.behave = answers({"id": "1"}, X_Business_Use_Case_Usage=json.dumps(rows), X_App_Usage=json.dumps(rows["1"][0]))
+    for _ in range(2):
+        assert await client.ask(access(meta), "GET", "1") == {"id": "1"}
 
 
 async def test_a_refused_connection_is_certain(client: Graph) -> None:

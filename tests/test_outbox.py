@@ -1,10 +1,12 @@
 """The outbox step by step: lines, leases, rates, what is unknown, and what a status webhook settles."""
 
 import asyncio
+from typing import Any
 
 import pytest
 
 from tests.streams import LONG, Rig
+from whatshooked.errors import StreamUnavailable
 from whatshooked.keys import Keys
 from whatshooked.meta import callback, send
 from whatshooked.stream import outbox as module
@@ -139,11 +141,47 @@ async def test_a_late_answer_settles_what_was_unknown(outbox: Outbox) -> None:
     assert await outbox.counts(ACCOUNT) == {"new": 0, "sending": 0, "sent": 1, "failed": 0, "unknown": 0}
 
 
+@pytest.mark.parametrize("tried", [True, False])
+async def test_what_surely_was_not_sent_waits_again(outbox: Outbox, tried: bool) -> None:
+    """Meta said no, or was never asked, and that could not be recorded in time: it is unknown no more, but due."""
+    await put(outbox, message("m1"), message("m2"))
+    lease = await one(outbox, lease_ms=0)
+    assert (await claim(outbox)).unknown == ["m1"]
+    assert await outbox.settle(lease, Again(0, "out of order", 131016, tried=tried)) == "new"
+    second = await one(outbox)
+    assert second.message.id == "m2"
+    assert not (await claim(outbox)).leases
+    await outbox.settle(second, Sent("wamid.2"))
+    again = await one(outbox)
+    assert (again.message.id, again.message.attempts) == ("m1", 1 + tried)
+    assert await outbox.settle(lease, Again(0, "out of order", 131016)) is None
+
+
+async def test_a_claim_whose_answer_is_lost_leases_nothing(
+    outbox: Outbox, link: Link, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Redis did it and we never heard: nobody was told to send them, so they are put back and not called unknown."""
+    await put(outbox, message("m1"), message("m2", BO))
+    run = link.run
+
+    async def lost(*arguments: Any) -> None:
+        await run(*arguments)
+        raise StreamUnavailable("no answer in time")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(link, "run", lost)
+        with pytest.raises(StreamUnavailable):
+            await claim(outbox)
+    assert await state(outbox, "m1") == "sending"
+    await outbox.give_back()
+    await outbox.give_back()
+    assert [lease.message.attempts for lease in (await claim(outbox)).leases] == [1, 1]
+
+
 async def test_only_the_lease_holder_settles(outbox: Outbox) -> None:
     """After another process sent it again, the first one's refusal says nothing any more."""
     await put(outbox, message("m1"))
     old = await one(outbox, lease_ms=0, resend=1)
-    await asyncio.sleep(0.002)  # leases end at different milliseconds
     new = await one(outbox, resend=1)
     assert await outbox.settle(old, Failed(1, "no")) is None
     assert await outbox.settle(new, Sent("wamid.1")) == "sent"
@@ -193,6 +231,37 @@ async def test_a_failure_that_comes_before_the_leases_end(outbox: Outbox) -> Non
     await told(outbox, "m1", "failed", code="131026")
     assert (await claim(outbox)).settled == ["m1"]
     assert await state(outbox, "m1") == "failed"
+
+
+async def test_a_failure_that_comes_before_the_answer(outbox: Outbox) -> None:
+    """Meta's acceptance does not wipe out why it failed the message since."""
+    await put(outbox, message("m1"))
+    lease = await one(outbox)
+    await told(outbox, "m1", "failed", wamid="wamid.1", code="131047", error="Re-engagement message")
+    assert await outbox.settle(lease, Sent("wamid.1")) == "failed"
+    found = await outbox.get(ACCOUNT, "m1")
+    assert found is not None
+    assert (found.wamid, found.code, found.error) == ("wamid.1", 131047, "Re-engagement message")
+
+
+@pytest.mark.parametrize("by", ["answer", "status", "status of what is unknown", "status at the lease's end"])
+async def test_what_was_sent_shows_no_fault(outbox: Outbox, by: str) -> None:
+    """Why an earlier attempt failed, or was unknown, is over once the message is sent."""
+    await put(outbox, message("m1"))
+    await outbox.settle(await one(outbox), Again(0, "out of order", 131016))
+    lease = await one(outbox, lease_ms=0)
+    if by == "answer":
+        await outbox.settle(lease, Sent("wamid.1"))
+    elif by == "status of what is unknown":
+        await outbox.settle(lease, Unknown("time-out"))
+    if by != "answer":
+        await told(outbox, "m1", "sent")
+    if by == "status":
+        await outbox.settle(lease, Unknown("time-out"))
+    await claim(outbox)
+    found = await outbox.get(ACCOUNT, "m1")
+    assert found is not None
+    assert (found.state, found.code, found.error) == ("sent", 0, "")
 
 
 async def test_a_status_never_goes_backwards(outbox: Outbox) -> None:

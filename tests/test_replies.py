@@ -8,16 +8,22 @@ from typing import Any
 import pytest
 
 from tests.conftest import Gateway, account, hook
+from tests.logged import logged
 from tests.receiver import Received, Receiver, status
 from tests.simulated import Meta
 from tests.streams import until
+from whatshooked.errors import StreamUnavailable
 from whatshooked.keys import Keys
+from whatshooked.meta.codes import Retry
+from whatshooked.meta.failure import GraphFailure
 from whatshooked.simulator.rules import Rule
 from whatshooked.stream import outbox as module
 from whatshooked.stream.link import Link
-from whatshooked.stream.outbox import Outbox, State
+from whatshooked.stream.outbox import Again, Failed, Lease, Message, Outbox, Outcome, State, Unknown
+from workers import outcome
 
 MakeGateway = Callable[..., Gateway]
+ADD = Outbox.add
 ECHO = status(200, b'{"send_message": true, "text": "echo"}')
 
 
@@ -247,3 +253,119 @@ async def test_replies_wait_while_nobody_sends(
     await two_way.add_worker()
     assert len(await _until_sent(sim, 1)) == 1
     assert not await link.call("HLEN", keys.replies)
+
+
+async def test_every_reply_is_found(link: Link, keys: Keys, outbox: Outbox) -> None:
+    """Where thousands wait, those at the front go first and must not hide the rest."""
+    names = {f"{number}-0.h1.1" for number in range(8_000)}
+    await link.call("HSET", keys.replies, *(part for name in names for part in (name, b"x" * 100)))
+    found: set[str] = set()
+    while rows := await outbox.replies(100):
+        await outbox.moved([name for name, _ in rows])
+        found |= {name for name, _ in rows}
+    assert found == names
+
+
+async def test_a_reply_that_cannot_be_read_stops_nobody(
+    two_way: Gateway, sim: Meta, receiver: Receiver, link: Link, keys: Keys
+) -> None:
+    """A version that we do not know wrote it: it is said and left, and everything else goes on."""
+    with logged() as log:
+        await link.call("HSET", keys.replies, "1-1.h1.1", b"\xc1")
+        for count in (1, 2):
+            await _writes(sim)
+            await _until_sent(sim, count)
+    assert await link.call("HKEYS", keys.replies) == [b"1-1.h1.1"]
+    assert len(log.holding("A reply cannot be read")) == 1
+
+
+async def test_a_full_redis_is_emptied(
+    two_way: Gateway, sim: Meta, outbox: Outbox, link: Link, keys: Keys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It takes no reply into the outbox then: what is there already must leave it all the same."""
+    await _writes(sim)
+    await _until_sent(sim, 1)
+    user = sim.users[0].phone
+    body = b'{"messaging_product":"whatsapp","to":"+%b","type":"text","text":{"body":"x"}}' % user.encode()
+
+    async def full(*_: object, **__: object) -> None:
+        raise StreamUnavailable("OOM command not allowed")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("whatshooked.stream.outbox.Outbox.add", full)
+        await _writes(sim)
+
+        async def kept() -> bool:
+            return bool(await link.call("HLEN", keys.replies))
+
+        await until(kept)
+        await ADD(outbox, "business", [Message(id="m1-0", recipient=user, kind="text", body=body)])
+        await _until_sent(sim, 2)
+    await _until_sent(sim, 3)
+
+
+async def test_an_outcome_is_recorded_to_the_last(
+    two_way: Gateway, sim: Meta, outbox: Outbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The worker is told to stop while Redis is away: what Meta answered is written down once it is back."""
+    settle, away = Outbox.settle, True
+
+    async def settled(self: Outbox, lease: Lease, result: Outcome) -> State | None:
+        if away:
+            raise StreamUnavailable("away")
+        return await settle(self, lease, result)
+
+    monkeypatch.setattr(Outbox, "settle", settled)
+    await _writes(sim)
+    await _until_sent(sim, 1)
+    stopped = asyncio.create_task(two_way.stop_workers())
+    await asyncio.sleep(0.6)
+    assert not stopped.done()
+    away = False
+    await stopped
+    assert [one.state for one in await outbox.page("business")] == ["sent"]
+
+
+async def test_the_log_names_no_customer(two_way: Gateway, sim: Meta, outbox: Outbox) -> None:
+    """Meta's refusal may quote the number that a message is for."""
+    phone = sim.users[0].phone
+    rule = Rule(fault="error", method="POST", path="*/messages", status=400, code=131009, text=f"(to) +{phone} is odd")
+    sim.world.rules.append(rule)
+    with logged() as log:
+        await _writes(sim)
+        await _in_state(outbox, "failed")
+        await until(lambda: _said(log.lines, "Message refused"))
+    assert not log.holding(phone)
+    assert log.holding(" is odd")
+
+
+async def _said(lines: list[str], text: str) -> bool:
+    return any(text in line for line in lines)
+
+
+def _refusal(status: int, code: int = 0, *, wait: float = 0.0, retry: Retry = Retry.NEVER) -> GraphFailure:
+    return GraphFailure(status, code, 0, "said", "", reached=status > 0, retry=retry, wait=wait)
+
+
+@pytest.mark.parametrize(
+    ("found", "becomes"),
+    [
+        (_refusal(400), Failed(0, "HTTP 400: said")),
+        (_refusal(202), Unknown("HTTP 202: said", delay_ms=1_000)),
+        (_refusal(401), Again(1_000, "HTTP 401: said", hold_ms=3_600_000, tried=False, bad_token=True)),
+        (_refusal(0, wait=7.0, retry=Retry.LATER), Again(7_000, "said", hold_ms=7_000, tried=False)),
+        (_refusal(0, wait=float("inf"), retry=Retry.LATER), Again(3_600_000, "said", hold_ms=3_600_000, tried=False)),
+        (
+            _refusal(429, 4, wait=86_400.0, retry=Retry.LATER),
+            Again(3_600_000, "HTTP 429 4: said", 4, hold_ms=3_600_000),
+        ),
+        (_refusal(400, 131049, wait=86_400.0, retry=Retry.PACED), Failed(131049, "no other try within its day")),
+    ],
+)
+def test_odd_answers(found: GraphFailure, becomes: Outcome) -> None:
+    """No proxy's error page holds the account back, no nonsense of a header gives messages up or counts as a try."""
+    judged = outcome.judge(found, 1, 1_000, resend=False)
+    if isinstance(becomes, Failed) and isinstance(judged, Failed):
+        assert (judged.code, judged.error.startswith(becomes.error)) == (becomes.code, True)
+    else:
+        assert judged == becomes

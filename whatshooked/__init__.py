@@ -23,7 +23,8 @@ out      workers/consumer.py        reads entries (stream/consume.py) and asks h
 back     meta/reply.py              what the hook's answer asks to send (meta/send checks it); workers/replies.py
                                     hands it to DONE, which keeps it in the same step
          workers/outbox.py          moves replies into the outbox, claims what is due, sends it, settles it
-         stream/outbox.py           a line per recipient, leases, rates (stream/scripts/outbox_*.lua)
+         stream/outbox.py           a line per recipient, leases, rates (stream/scripts/outbox_*.lua); stream/message.py
+                                    is what it keeps of each
          workers/outcome.py         Graph's answer -> sent, failed, unknown, or again later
          workers/statuses.py        a status webhook of a message of ours settles what was unknown
 

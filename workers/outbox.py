@@ -13,6 +13,7 @@ from whatshooked.errors import StreamUnavailable
 from whatshooked.meta import callback, send
 from whatshooked.meta.graph import Access, Graph
 from whatshooked.meta.reply import Reply
+from whatshooked.meta.send.kinds import CHECKS
 from whatshooked.stream.outbox import LEASE_MS, Again, Failed, Lease, Outbox, Outcome, Sent, Unknown
 from whatshooked.stream.submit import entry
 from workers import outcome
@@ -49,6 +50,8 @@ class Sending:
         #: Account -> when its number may pass the next message (time.monotonic).
         self._paced: dict[str, float] = {}
         self._forgotten = 0.0
+        #: Replies that cannot be read, each said once.
+        self._unread: set[str] = set()
         self.came_in: Counter[str] = Counter()
         #: Set when this process has put something into the outbox.
         self.wake = asyncio.Event()
@@ -74,8 +77,9 @@ class Sending:
         """Wait for sends in flight; one that outlasts `patience` seconds becomes unknown when its lease ends."""
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=patience)
-        for task in list(self._tasks):
+        for task, lease in list(self._tasks.items()):
             task.cancel()
+            log.warn("A send is broken off: what came of it will be unknown", message_id=lease.message.id)
 
     async def _rest(self) -> None:
         now = time.monotonic()
@@ -88,7 +92,8 @@ class Sending:
 
     async def _step(self) -> bool:
         """Return whether to look again at once."""
-        moved = await self._move()
+        await self._outbox.give_back()
+        moved = await self._moved()
         accounts = {account.id: account for account in self._config().whatsapp if account.business_api is not None}
         now = time.monotonic()
         free = [account_id for account_id in accounts if self._paced.get(account_id, 0.0) <= now]
@@ -101,16 +106,37 @@ class Sending:
         await self._forget(list(accounts))
         return bool(moved or started)
 
+    async def _moved(self) -> int:
+        """Move replies as far as Redis takes them: one that is full must not keep the outbox from being emptied."""
+        try:
+            return await self._move()
+        except StreamUnavailable as error:
+            metrics.REDIS_ERRORS.labels("outbox").inc()
+            log.seldom("warn", "Replies cannot be put into the outbox, trying again", error=str(error))
+            return 0
+
     async def _move(self) -> int:
         """Move replies from where DONE put them into their accounts' outboxes; a repeated move adds nothing."""
-        replies = await self._outbox.replies(_MOVED)
-        for name, blob in sorted(replies):
-            event_id, (hook_id, asked) = callback.of_reply(name), _reply_decoder.decode(blob)
+        count = 0
+        for name, blob in sorted(await self._outbox.replies(_MOVED), key=_in_order):
+            try:
+                hook_id, asked = _reply_decoder.decode(blob)
+            except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+                self._leave(name, error)
+                continue
+            event_id = callback.of_reply(name)
             for place, reply in enumerate(asked):
                 message = entry(callback.reply_id(name, place), reply.outgoing, cause=event_id, hook_id=hook_id)
                 await self._outbox.add(reply.account_id, [message])
             await self._outbox.moved([name])
-        return len(replies)
+            count += 1
+        return count
+
+    def _leave(self, name: str, error: Exception) -> None:
+        """Leave a reply where it is: another version may have written it, and be able to read it."""
+        if name not in self._unread:
+            self._unread.add(name)
+            log.error("A reply cannot be read, and is not sent", reply=name, error=str(error))
 
     async def _claim(self, account: Account, heads: Sequence[tuple[str, str]]) -> int:
         started = time.monotonic()
@@ -166,30 +192,30 @@ class Sending:
                 break
             except StreamUnavailable as error:
                 metrics.REDIS_ERRORS.labels("outbox").inc()
-                if self.stopping:
-                    log.warn("What came of a send could not be recorded", message_id=lease.message.id, error=str(error))
-                    return
+                log.seldom("warn", "What came of a send cannot be recorded, trying again", error=str(error))
                 await asyncio.sleep(_PAUSE)
         self._say(lease, result, state)
 
     def _say(self, lease: Lease, result: Outcome, state: str | None) -> None:
         account_id, message = lease.account_id, lease.message
+        kind = message.kind if message.kind in CHECKS or message.kind == send.READ else "other"
+        error = "" if isinstance(result, Sent) else _unnamed(result.error, message.to)
         match result:
             case Sent():
-                metrics.SENT.labels(message.kind, "sent").inc()
+                metrics.SENT.labels(kind, "sent").inc()
                 metrics.SENT_SECONDS.observe(max(time.time() - message.at / 1000, 0.0))
                 log.debug("Message sent", account_id=account_id, message_id=message.id, to=message.to)
             case Failed():
-                metrics.SENT.labels(message.kind, "failed").inc()
-                log.error("Message refused", account_id=account_id, message_id=message.id, error=result.error)
+                metrics.SENT.labels(kind, "failed").inc()
+                log.error("Message refused", account_id=account_id, message_id=message.id, error=error)
             case Unknown() if state == "unknown":
-                metrics.SENT.labels(message.kind, "unknown").inc()
-                self._say_unknown(account_id, message.id, result.error)
+                metrics.SENT.labels(kind, "unknown").inc()
+                self._say_unknown(account_id, message.id, error)
             case Unknown():
                 log.warn("No answer to a message", account_id=account_id, message_id=message.id, state=state)
             case Again():
-                metrics.SENT.labels(message.kind, "again").inc()
-                log.seldom("warn", "Message is sent later", account_id=account_id, error=result.error)
+                metrics.SENT.labels(kind, "again").inc()
+                log.seldom("warn", "Message is sent later", account_id=account_id, error=error)
                 if result.bad_token:
                     self.on_bad_token(account_id)
 
@@ -205,6 +231,17 @@ class Sending:
         for account_id in account_ids:
             while await self._outbox.forget(account_id, before):
                 continue
+
+
+def _in_order(reply: tuple[str, bytes]) -> tuple[int, str, int, str]:
+    """Return where a reply stands among others: an event id's two numbers have no fixed length."""
+    ms, _, rest = reply[0].partition("-")
+    return len(ms), ms, rest.find("."), rest
+
+
+def _unnamed(error: str, to: str) -> str:
+    """Return what Meta said of a message, fit for a log: it may quote whom the message is for."""
+    return error.replace(to, logs.mask(to))
 
 
 def _resends(account: Account) -> bool:

@@ -17,6 +17,8 @@ TOKEN_CODES = frozenset({0, 104, 190})
 TOKEN_HOLD_MS = 3_600_000
 #: Milliseconds after which a message that never got through is given up.
 GIVE_UP_MS = 86_400_000
+#: Seconds that a pause is believed which no code sets, but a header: somebody between us and Meta may be wrong.
+_LONGEST_WAIT = 3_600.0
 #: Tries of a failure that Meta says may pass after a few.
 FEW = 3
 PAIR_LIMIT = 131056
@@ -30,13 +32,21 @@ def judge(found: dict[str, Any] | GraphFailure, attempts: int, age_ms: int, *, r
     if isinstance(found, dict):
         return _accepted(found, attempts, resend=resend)
     text = found.line
-    if found.uncertain or (found.reached and not found.code and (found.status >= 500 or found.status == 200)):
+    if found.uncertain or (found.reached and not found.code and _may_be_done(found.status)):
         return Unknown(text, resend, _backoff(attempts))
-    if found.reached and found.code in TOKEN_CODES and found.status in (400, 401):
+    if _is_bad_token(found):
         return Again(_FIRST_MS, text, found.code, hold_ms=TOKEN_HOLD_MS, tried=False, bad_token=True)
-    pause = max(round(found.wait * 1000), round(codes.pause(found.code) * 1000))
+    return _refused(found, attempts, age_ms)
+
+
+def _refused(found: GraphFailure, attempts: int, age_ms: int) -> Outcome:
+    """Return what becomes of a message that Meta surely does not have."""
+    text = found.line
+    pause = round(max(min(found.wait, _LONGEST_WAIT), codes.pause(found.code)) * 1000)
     if age_ms + pause > GIVE_UP_MS:
-        return Failed(found.code, f"given up after a day: {text}")
+        return Failed(found.code, f"no other try within its day: {text}")
+    if not found.reached and pause:  # the limit's use, as we know it, kept the call from being made
+        return Again(pause, text, hold_ms=pause, tried=False)
     if found.code == PAIR_LIMIT:
         return Again(max(pause, min(4**attempts * 1_000, _PAIR_LONGEST_MS)), text, found.code)
     if found.retry is Retry.LATER:
@@ -45,6 +55,17 @@ def judge(found: dict[str, Any] | GraphFailure, attempts: int, age_ms: int, *, r
     if found.retry is Retry.NEVER or attempts >= FEW:
         return Failed(found.code, text)
     return Again(max(pause, _backoff(attempts)), text, found.code)
+
+
+def _may_be_done(status: int) -> bool:
+    """Return whether Meta may have taken what it, or something before it, answered so without a code."""
+    return status >= 500 or 200 <= status < 300
+
+
+def _is_bad_token(found: GraphFailure) -> bool:
+    """Return whether the token was refused; an answer without a code, which reads as 0, is one at 401 alone."""
+    at_400 = found.status == 400 and found.code > 0
+    return found.reached and found.code in TOKEN_CODES and (found.status == 401 or at_400)
 
 
 def _accepted(found: dict[str, Any], attempts: int, *, resend: bool) -> Outcome:

@@ -49,6 +49,11 @@ class Replies:
         return b""
 
     def _may_be_answered(self, event: Event) -> bool:
-        """Return False for a status of a message that a reply sent, or a bot that always answers talks to itself."""
+        """Return False for what a reply brought about, or a bot that always answers talks to itself.
+
+        Such are the statuses of a message that a reply sent, and the news of deliveries, theirs among them.
+        """
+        if event.type.startswith("hook."):
+            return False
         told = statuses.told(event)
         return told is None or not told.cause

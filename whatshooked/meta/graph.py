@@ -33,6 +33,10 @@ _SECRET = frozenset({"access_token", "input_token", "client_secret", "verify_tok
 _ANSWER_LIMIT = 2 * 1024 * 1024
 #: Seconds that a call waits for its turn when calls are slowed; above it is refused, with the time to come again.
 PATIENCE = 5.0
+#: Seconds to get a connection, far below a call's own: what failed before anything was sent is certain.
+_CONNECTING = 5.0
+#: Failures by which nothing has left.
+_UNSENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.InvalidURL, httpx.UnsupportedProtocol)
 #: Pages that are followed at most, of 100 objects each.
 _PAGES = 50
 
@@ -144,7 +148,7 @@ class Graph:
                 answer = await self._send(method, url, headers, request)
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, TimeoutError) as error:
             text = f"{type(error).__name__}: {error}".rstrip(": ")
-            uncertain = not isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.InvalidURL)
+            uncertain = not isinstance(error, _UNSENT)
             hint = f"no answer from {access.graph_url}: check the network"
             text = failure.shown(text, hidden)
             return GraphFailure(0, 0, 0, text, hint, reached=False, retry=Retry.LATER, uncertain=uncertain)
@@ -157,7 +161,10 @@ class Graph:
 
     async def _send(self, method: str, url: str, headers: dict[str, str], request: dict[str, Any]) -> _Answer:
         """Return the answer, its body cut when it is larger than any of Graph's."""
-        async with self._client.stream(method, url, headers=headers, **request) as response:
+        # A TCP handshake and a TLS one, each with this time, and a place in the pool before them: less than the whole.
+        connecting = min(_CONNECTING, request["timeout"] / 4)
+        timeout = httpx.Timeout(request["timeout"], connect=connecting, pool=connecting)
+        async with self._client.stream(method, url, headers=headers, **request | {"timeout": timeout}) as response:
             body = bytearray()
             async for chunk in response.aiter_bytes():
                 body += chunk

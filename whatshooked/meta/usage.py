@@ -4,6 +4,7 @@ X-App-Usage counts an app, X-Business-Use-Case-Usage a WABA, both in percent of 
 are spaced out, at 100 % they wait: Meta counts calls that it refuses, too.
 """
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,8 @@ WIDEST = 2.0
 UNTOLD = 60.0
 #: Seconds a percentage is believed: the limits are an hour's.
 BELIEVED = 3600.0
+#: Seconds that a wait is believed at most, however long a header says.
+LONGEST = 86_400.0
 #: Accounts and apps remembered at most; a reload may bring new ones without end.
 _MOST = 1000
 
@@ -53,7 +56,7 @@ class Budgets:
         budget = self._budget(name)
         budget.percent, budget.seen = percent, now
         if regain > 0 or percent >= 100:
-            budget.until = now + (regain or UNTOLD)
+            budget.until = now + min(regain or UNTOLD, LONGEST)
 
     def hold(self, name: str, seconds: float, now: float) -> None:
         """Let no call through for some seconds."""
@@ -101,9 +104,10 @@ def _is(row: Any) -> bool:
 
 def _number(value: Any) -> float:
     try:
-        return float(value)
-    except (TypeError, ValueError):
+        number = float(value)
+    except (TypeError, ValueError, OverflowError):
         return 0.0
+    return number if math.isfinite(number) else 0.0
 
 
 def _decoded(header: str) -> Any:

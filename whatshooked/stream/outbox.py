@@ -4,18 +4,53 @@ new -> sending -> sent | failed | unknown. A line per recipient keeps their orde
 idempotency key, so a lease that ends without an answer is unknown, until a status webhook names the message.
 """
 
+import secrets
 from collections.abc import Sequence
-from typing import Literal
 
 import msgspec
 
+from whatshooked.errors import StreamUnavailable
 from whatshooked.keys import Keys
-from whatshooked.stream.link import Command, Link, Reply, Script, checked
+from whatshooked.stream.link import Command, Link, Script, checked
+from whatshooked.stream.message import (
+    FINISHED,
+    STATES,
+    Again,
+    Claimed,
+    Decision,
+    Failed,
+    Lease,
+    Message,
+    Outcome,
+    Record,
+    Sent,
+    State,
+    Told,
+    Unknown,
+    record,
+    written,
+)
 
-State = Literal["new", "sending", "sent", "failed", "unknown"]
-STATES: tuple[State, ...] = ("new", "sending", "sent", "failed", "unknown")
-FINISHED: tuple[State, ...] = ("sent", "failed", "unknown")
-Decision = Literal["resend", "drop"]
+__all__ = [
+    "FINISHED",
+    "STATES",
+    "Again",
+    "Claimed",
+    "Decision",
+    "Failed",
+    "Lease",
+    "Message",
+    "Outbox",
+    "Outcome",
+    "Record",
+    "Sent",
+    "State",
+    "Told",
+    "Unknown",
+]
+
+#: A script, its keys and its arguments.
+_Call = tuple[Script, list[str], list[str | bytes | float]]
 #: Where a message stands among all: its creation (unix ms) and its id.
 Place = tuple[int, str]
 
@@ -37,115 +72,16 @@ DROPPED = "dropped by an operator"
 _FORGOTTEN_AT_ONCE = 500
 
 
-class Message(msgspec.Struct, frozen=True, kw_only=True):
-    """A message to send: `body` is Graph's, `cause` the event and `hook_id` the hook whose answer asked for it."""
-
-    id: str
-    recipient: str
-    kind: str
-    body: bytes
-    #: The sender's own biz_opaque_callback_data.
-    callback: str = ""
-    cause: str = ""
-    hook_id: str = ""
-
-
-class Record(msgspec.Struct, frozen=True, kw_only=True):
-    """What the outbox knows of a message; times are unix ms, `times` by status."""
-
-    id: str
-    state: State
-    at: int
-    to: str
-    kind: str
-    body: bytes
-    callback: str = ""
-    cause: str = ""
-    hook: str = ""
-    attempts: int = 0
-    #: When an operator last put it into its line again, 0 if none did.
-    since: int = 0
-    wamid: str = ""
-    status: str = ""
-    code: int = 0
-    error: str = ""
-    times: dict[str, int] = {}
-
-
-class Lease(msgspec.Struct, frozen=True):
-    """The right to send a message once; `token` is the server's time (ms) at which it ends."""
-
-    account_id: str
-    token: str
-    message: Record
-
-
-class Claimed(msgspec.Struct, frozen=True):
-    """What OUTBOX_CLAIM gave: leases, and messages that became unknown or turned out to be sent.
-
-    `wait_ms`: when the number may pass the next message, 0 when its rate keeps nothing back.
-    """
-
-    leases: list[Lease]
-    unknown: list[str]
-    settled: list[str]
-    wait_ms: int
-
-
-class Sent(msgspec.Struct, frozen=True):
-    """Graph accepted the message."""
-
-    wamid: str
-
-
-class Failed(msgspec.Struct, frozen=True):
-    """Graph refused it for good."""
-
-    code: int
-    error: str
-
-
-class Unknown(msgspec.Struct, frozen=True):
-    """The bytes left and no answer came; with `resend` it is sent again after the delay."""
-
-    error: str
-    resend: bool = False
-    delay_ms: int = 0
-
-
-class Again(msgspec.Struct, frozen=True):
-    """It was not sent: due again after the delay; `hold_ms` keeps the account back, `tried` counts the attempt."""
-
-    delay_ms: int
-    error: str = ""
-    code: int = 0
-    hold_ms: int = 0
-    tried: bool = True
-    #: The account waits until its credentials are accepted again.
-    bad_token: bool = False
-
-
-Outcome = Sent | Failed | Unknown | Again
-
-
-class Told(msgspec.Struct, frozen=True):
-    """A status webhook of a message of ours; `fields` are written when it is news (wamid, code, error)."""
-
-    account_id: str
-    message_id: str
-    status: str
-    at_ms: int
-    fields: dict[str, str]
-    #: The event whose reply it is, "" for a message that no hook's answer asked for.
-    cause: str = ""
-
-
 class Outbox:
     """Every account's outgoing messages; raises StreamUnavailable when Redis does not answer."""
 
     def __init__(self, link: Link, keys: Keys) -> None:
         self._link = link
         self._keys = keys
+        #: Where among the replies the next look goes on.
+        self._reached = b"0"
+        #: Claims whose answer was lost: account, token, and the heads that they may have leased.
+        self._lost: list[tuple[str, str, Sequence[tuple[str, str]]]] = []
 
     async def add(
         self, account_id: str, messages: Sequence[Message], *, known: str = "", digest: str = ""
@@ -192,7 +128,10 @@ class Outbox:
         resend: bool = False,
         lease_ms: int = LEASE_MS,
     ) -> Claimed:
-        """Lease heads of lines, at most `most`, within the number's `a_second` and each recipient's rate."""
+        """Lease heads of lines, at most `most`, within the number's `a_second` and each recipient's rate.
+
+        Raises StreamUnavailable: then they may be leased, and `give_back` puts them back.
+        """
         box = self._keys.outbox(account_id)
         keys = [box.due, box.rate, box.hold, *map(box.of_state, STATES)]
         for recipient, message_id in heads:
@@ -209,29 +148,47 @@ class Outbox:
             int(resend),
             MOST_LEASES,
         ]
-        leased, unknown, settled, wait_ms = await self._link.run(
-            self._link.scripts.outbox_claim, keys, *numbers, msgspec.msgpack.encode(list(heads))
-        )
-        leases = [Lease(account_id, row[1].decode(), _record(row[0].decode(), row[2])) for row in leased]
+        token = secrets.token_hex(8)
+        args = (*numbers, msgspec.msgpack.encode(list(heads)), token)
+        try:
+            found = await self._link.run(self._link.scripts.outbox_claim, keys, *args)
+        except StreamUnavailable:
+            self._lost.append((account_id, token, heads))
+            raise
+        leased, unknown, settled, wait_ms = found
+        leases = [Lease(account_id, token, record(row[0].decode(), row[1])) for row in leased]
         return Claimed(leases, [i.decode() for i in unknown], [i.decode() for i in settled], wait_ms)
+
+    async def give_back(self) -> None:
+        """Put back what was leased by claims whose answer was lost: nobody sends it, and it would become unknown."""
+        while self._lost:
+            account_id, token, heads = self._lost[0]
+            unsent = Again(0, tried=False)
+            calls = [self._settling(account_id, *head, token, unsent) for head in heads]
+            checked(await self._link.run_all(calls))
+            del self._lost[0]
 
     async def settle(self, lease: Lease, outcome: Outcome) -> State | None:
         """Record what came of a send; returns the state the message has now, None when the lease was lost."""
-        box, message = self._keys.outbox(lease.account_id), lease.message
-        keys = [box.due, box.hold, box.line(message.to), box.message(message.id), *map(box.of_state, STATES)]
-        kind, delay, hold, fields = _written(outcome)
+        message = lease.message
+        script, keys, args = self._settling(lease.account_id, message.to, message.id, lease.token, outcome)
+        state = (await self._link.run(script, keys, *args)).decode()
+        return msgspec.convert(state, State) if state else None
+
+    def _settling(self, account_id: str, recipient: str, message_id: str, token: str, outcome: Outcome) -> _Call:
+        box = self._keys.outbox(account_id)
+        keys = [box.due, box.hold, box.line(recipient), box.message(message_id), *map(box.of_state, STATES)]
+        kind, delay, hold, fields = written(outcome)
         reason = ""
         if isinstance(outcome, Again) and hold:
             reason = f"{TOKEN if outcome.bad_token else 'Meta asked for patience'}: {outcome.error}"
         flat = [part for pair in fields.items() for part in pair]
-        args: list[str | bytes | float] = [message.to, message.id, lease.token, kind, delay, hold, reason, *flat]
-        state = (await self._link.run(self._link.scripts.outbox_settle, keys, *args)).decode()
-        return msgspec.convert(state, State) if state else None
+        return self._link.scripts.outbox_settle, keys, [recipient, message_id, token, kind, delay, hold, reason, *flat]
 
     async def statuses(self, told: Sequence[Told]) -> None:
         """Note status webhooks of messages of ours; those of messages that nobody remembers are left alone."""
         script = self._link.scripts.outbox_status
-        calls: list[tuple[Script, list[str], list[str | bytes | float]]] = []
+        calls: list[_Call] = []
         for one in told:
             box = self._keys.outbox(one.account_id)
             keys = [box.message(one.message_id), *(box.of_state(s) for s in ("sent", "failed", "unknown"))]
@@ -259,7 +216,7 @@ class Outbox:
     async def get(self, account_id: str, message_id: str) -> Record | None:
         """Return a message, None when there is none (any more)."""
         fields = await self._link.call("HGETALL", self._keys.outbox(account_id).message(message_id))
-        return _record(message_id, fields) if fields else None
+        return record(message_id, fields) if fields else None
 
     async def page(
         self,
@@ -278,7 +235,7 @@ class Outbox:
         places = await self._places([box.of_state(state) for state in states or STATES], since, until, after, limit)
         names = [place[1] for place in places]
         rows = checked(await self._link.batch([("HGETALL", box.message(name)) for name in names])) if names else []
-        return [_record(name, row) for name, row in zip(names, rows, strict=True) if row]
+        return [record(name, row) for name, row in zip(names, rows, strict=True) if row]
 
     async def counts(self, account_id: str) -> dict[State, int]:
         """Return how many messages are in each state."""
@@ -314,11 +271,14 @@ class Outbox:
         return count
 
     async def replies(self, most: int) -> list[tuple[str, bytes]]:
-        """Return replies that DONE has stored and nobody has moved into an outbox yet."""
-        size = await self._link.call("HLEN", self._keys.replies)
-        if not size:
+        """Return some replies that DONE has stored and nobody has moved yet; the next call goes on behind them."""
+        if not await self._link.call("HLEN", self._keys.replies):
             return []
-        _, rows = await self._link.call("HSCAN", self._keys.replies, 0, "COUNT", most)
+        # Always from the beginning, the part that was emptied first would hide all that lies behind it.
+        while True:
+            self._reached, rows = await self._link.call("HSCAN", self._keys.replies, self._reached, "COUNT", most)
+            if rows or self._reached == b"0":
+                break
         return [(rows[i].decode(), rows[i + 1]) for i in range(0, len(rows), 2)]
 
     async def moved(self, names: Sequence[str]) -> None:
@@ -351,39 +311,3 @@ class Outbox:
         fields |= {"cause": message.cause, "hook": message.hook_id}
         flat = [part for name, value in fields.items() if value for part in (name, value)]
         return keys, [message.id, message.recipient, digest, KNOWN_SECONDS if known else 0, *flat]
-
-
-def _written(outcome: Outcome) -> tuple[str, int, int, dict[str, str]]:
-    """Return how OUTBOX_SETTLE calls an outcome: kind, delay, hold, fields."""
-    match outcome:
-        case Sent():
-            return "sent", 0, 0, {"wamid": outcome.wamid, "error": ""}
-        case Failed():
-            return "failed", 0, 0, {"code": str(outcome.code), "error": outcome.error}
-        case Unknown():
-            return "resend" if outcome.resend else "unknown", outcome.delay_ms, 0, {"error": outcome.error}
-        case Again():
-            kind = "again" if outcome.tried else "free"
-            fields = {"code": str(outcome.code), "error": outcome.error} if outcome.error else {}
-            return kind, outcome.delay_ms, outcome.hold_ms, fields
-
-
-def _record(message_id: str, rows: Reply) -> Record:
-    """Return the record of a hash as Redis answers it: names and values in turn."""
-    fields = {rows[i].decode(): rows[i + 1] for i in range(0, len(rows), 2)}
-    times = {name.removeprefix("at:"): int(value) for name, value in fields.items() if name.startswith("at:")}
-    plain = {name: value.decode() for name, value in fields.items() if name != "body" and name in _TEXTS}
-    return Record(
-        id=message_id,
-        state=msgspec.convert(fields["state"].decode(), State),
-        at=int(fields["at"]),
-        attempts=int(fields.get("attempts", 0)),
-        code=int(fields.get("code", 0)),
-        since=int(fields.get("since", 0)),
-        body=fields.get("body", b""),
-        times=times,
-        **plain,
-    )
-
-
-_TEXTS = frozenset(("to", "kind", "callback", "cause", "hook", "wamid", "status", "error"))

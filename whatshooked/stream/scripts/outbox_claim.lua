@@ -4,13 +4,14 @@
 -- KEYS: due, rate, hold, messages in state new, sending, sent, failed, unknown, then line, pair and message of each candidate.
 -- ARGV: lease (ms), messages to take, messages a second, messages at once, messages to one recipient at once, ms between
 --   two of them then, messages that came in since the last call, resend what is unknown (1/0), leases at most,
---   candidates (msgpack [[recipient, id], ...]).
--- Answer: [[id, token, fields], ...], ids that became unknown, ids that a status had settled, ms until the number may pass
+--   candidates (msgpack [[recipient, id], ...]), token of these leases.
+-- Answer: [[id, fields], ...], ids that became unknown, ids that a status had settled, ms until the number may pass
 --   the next one (0 = its rate keeps nothing back).
 local due, rate, hold = KEYS[1], KEYS[2], KEYS[3]
 local index = { new = KEYS[4], sending = KEYS[5], sent = KEYS[6], failed = KEYS[7], unknown = KEYS[8] }
 local lease, room, a_second, at_once = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local burst, spacing, came_in, resend, leases = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7]), ARGV[8] == '1', tonumber(ARGV[9])
+local token = ARGV[11]
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 
@@ -55,6 +56,7 @@ for i, candidate in ipairs(cmsgpack.unpack(ARGV[10])) do
       -- Meta had it: an earlier attempt, whose answer never came, was the one.
       local becomes = status == 'failed' and 'failed' or 'sent'
       redis.call('HSET', message, 'state', becomes)
+      if becomes == 'sent' then redis.call('HDEL', message, 'code', 'error') end -- an earlier attempt's
       move(id, state, becomes)
       leave(line, recipient)
       settled[#settled + 1] = id
@@ -70,13 +72,12 @@ for i, candidate in ipairs(cmsgpack.unpack(ARGV[10])) do
       if left < 1 then
         redis.call('ZADD', due, string.format('%.0f', now + math.ceil((1 - left) * spacing)), recipient)
       else
-        local token = string.format('%.0f', now + lease)
         keep(pair, left - 1, (burst + 1) * spacing)
         may_pass, room = may_pass - 1, room - 1
         redis.call('HSET', message, 'state', 'sending', 'token', token, 'attempts', tonumber(attempts) + 1)
-        redis.call('ZADD', due, token, recipient)
+        redis.call('ZADD', due, string.format('%.0f', now + lease), recipient)
         if state == 'new' then move(id, 'new', 'sending') end
-        leased[#leased + 1] = { id, token, redis.call('HGETALL', message) }
+        leased[#leased + 1] = { id, redis.call('HGETALL', message) }
       end
     end
   end

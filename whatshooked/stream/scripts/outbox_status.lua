@@ -22,6 +22,7 @@ if state == 'unknown' then becomes = status == 'failed' and 'failed' or 'sent' e
 if state == 'sent' and news and status == 'failed' then becomes = 'failed' end
 if becomes ~= state then
   redis.call('HSET', message, 'state', becomes)
+  if becomes == 'sent' then redis.call('HDEL', message, 'code', 'error') end -- that it was unknown is no fault of it
   redis.call('ZREM', index[state], id)
   redis.call('ZADD', index[becomes], at, id)
 end
