@@ -1,10 +1,11 @@
 """The OpenAPI document, the metrics' type, and ids on the command line: what the contract's HTTP face promises."""
 
+import re
 from collections.abc import Callable
 
 import pytest
 
-from tests.conftest import Gateway
+from tests.conftest import REPO, Gateway
 from whatshooked.cli import main
 
 CALLS = {
@@ -17,6 +18,7 @@ CALLS = {
     ("delete", "/api/cache/event/delete", "200 400 401 403 404 503"),
     ("delete", "/api/cache/clear", "200 400 401 403 503"),
     ("get", "/api/hooks", "200 401"),
+    ("patch", "/api/hooks/{hook_id}", "200 400 401 403 404 429 503"),
     ("post", "/api/send", "200 202 400 401 403 404 409 413 422 429 503"),
     ("post", "/api/messages", "200 202 400 401 403 404 409 413 422 429 503"),
     ("get", "/api/messages", "200 400 401 403 404 422 429 503"),
@@ -54,6 +56,20 @@ async def test_the_openapi_document_has_every_call(make_gateway: Callable[..., G
             assert schema == {"$ref": f"#/components/schemas/{name}"}
     assert document["components"]["schemas"]["Error"]["required"] == ["error"]
     assert document["components"]["securitySchemes"].keys() == {"basic", "key", "bearer"}
+    told = {(method, path) for path, item in document["paths"].items() for method in item}
+    assert told == {(method, path) for method, path, _ in CALLS}
+
+
+def test_the_page_on_the_api_has_every_call() -> None:
+    """Each stands in its table; each of the API also in a line that can be copied, with its method."""
+    page = (REPO / "docs/api.md").read_text()
+    lines = [line for block in re.findall(r"```sh\n(.*?)```", page, re.DOTALL) for line in block.splitlines()]
+    for method, path, _ in CALLS:
+        assert f"`{method.upper()} {path}" in page
+        if path.startswith("/api/"):
+            asked = re.compile(re.sub(r"\\{\w+\\}", '[^/"]+', re.escape(f'"$WH{path}')) + '["?]')
+            sends = {"get": "", "post": "-X POST| -d |\\\\$"}.get(method, f"-X {method.upper()}")
+            assert [line for line in lines if asked.search(line) and re.search(sends, line)], (method, path)
 
 
 async def test_the_metrics_name_their_type_once(make_gateway: Callable[..., Gateway]) -> None:

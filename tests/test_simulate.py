@@ -16,6 +16,7 @@ from tests.receiver import Receiver
 from tests.simulated import Meta
 from whatshooked.cli.main import main
 from whatshooked.cli.simulate import burst
+from whatshooked.cli.simulate.command import row
 from whatshooked.meta.signature import Signer, Verdict
 from whatshooked.simulator.people import inbound
 
@@ -110,6 +111,25 @@ async def test_nobody_there_is_said_with_the_remedy(capsys: pytest.CaptureFixtur
     assert "whatshooked simulate serve" in line
 
 
+async def test_a_gateway_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
+    """The remedy is about the gateway, and not about a stand-in that nobody asked for."""
+    gateway = ("--gateway", "http://127.0.0.1:9/webhooks/whatsapp/a", "--app-secret", "s")
+    assert await simulate("send", "text", *gateway, "--number-id", "1") == 69
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("no answer from http://127.0.0.1:9/webhooks/whatsapp/a")
+    assert line.endswith("start the gateway, or correct --gateway")
+
+
+async def test_a_gateway_s_number_is_to_be_named(gateway: Gateway, capsys: pytest.CaptureFixture[str]) -> None:
+    """Without --number-id the sender says whose events they are, and that replies to them fail."""
+    url = f"{gateway.base}/webhooks/whatsapp/business"
+    assert await simulate("send", "text", "--gateway", url, "--app-secret", meta.SECRET) == 0
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("warning: without --number-id all is for the number 100000000000001")
+    assert await simulate(*direct(gateway, "send", "text")) == 0
+    assert capsys.readouterr().err == ""
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -137,6 +157,15 @@ async def test_list_names_everything(capsys: pytest.CaptureFixture[str]) -> None
     assert all(f"\n{kind} " in f"\n{told} ".replace("\n", " \n") for kind in inbound.KINDS)
     assert await simulate("notify", "list") == 0
     assert "account_update" in capsys.readouterr().out
+
+
+def test_a_long_list_is_wrapped() -> None:
+    """Variants stay in their column, whole, and as a shell takes them; a name without any stands alone."""
+    assert row("flows", ["FLOW_STATUS_CHANGE", "Needs Testing", "X"], 60).splitlines() == [
+        f"{'flows':<35}FLOW_STATUS_CHANGE",
+        f"{'':<35}'Needs Testing' X",
+    ]
+    assert row("edit", [], 60) == "edit"
 
 
 async def test_a_gateway_takes_what_is_made_without_a_stand_in(
@@ -183,7 +212,7 @@ async def test_a_burst_keeps_its_rate(sim: Meta, capsys: pytest.CaptureFixture[s
     assert lines[0].startswith("sent 30 in 0.")
     assert lines[1] == "ok   30"
     assert [line[:4] for line in lines[2:4]] == ["p50 ", "p99 "]
-    assert lines[-1] == "webhooks taken by the gateway: 30 of 30"
+    assert lines[-2:] == ["sent twice: 30 of 30 messages", "webhooks taken by the gateway: 30 of 30"]
     messages = await sim.items("messages", 60)
     assert len({message["id"] for message in messages}) == 30
     assert (sim.world.knobs.duplicates, sim.world.knobs.disorder) == (0.0, False)
@@ -195,7 +224,8 @@ async def test_a_burst_at_a_gateway_is_stored_once_each(
     """Duplicates are the same bytes again: the gateway answers 200 to all, and its hook sees each once."""
     wanted = direct(gateway, "burst", "--rate", "200", "--count", "20", "--duplicates", "0.5", "--disorder")
     assert await simulate(*wanted) == 0
-    assert capsys.readouterr().out.splitlines()[1] == "ok   30"
+    lines = capsys.readouterr().out.splitlines()
+    assert (lines[1], lines[-1]) == ("ok   30", "sent twice: 10 of 20 messages")
     await receiver.wait(20, event="message.received")
     await asyncio.sleep(0.1)
     assert len(receiver.of("message.received")) == 20

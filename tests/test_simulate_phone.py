@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import REPO
+from tests import meta
+from tests.conftest import REPO, Gateway
 from tests.echo import BUTTONS, Echo
 from tests.simulated import Meta
 from whatshooked.cli.phone import words as phone_words
@@ -24,9 +25,14 @@ COMMAND = [sys.executable, "-m", "whatshooked", "simulate", "phone"]
 
 
 async def chat(sim: Meta, typed: str, *arguments: str, linger: str = "1") -> tuple[int, list[str]]:
+    """Type lines into the phone of a simulator; return its exit code and what it showed."""
+    return await typed_in(typed, "--sim", sim.url, "--linger", linger, *arguments)
+
+
+async def typed_in(typed: str, *arguments: str) -> tuple[int, list[str]]:
     """Type lines into the phone through a pipe; return its exit code and what it showed."""
     process = await asyncio.create_subprocess_exec(
-        *(*COMMAND, "--sim", sim.url, "--linger", linger, *arguments),
+        *(*COMMAND, *arguments),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
@@ -84,6 +90,17 @@ async def test_a_gateway_that_refuses_is_seen(sim: Meta) -> None:
     code, lines = await chat(sim, "silence\n/nope\n", linger="0.2")
     assert code == 1
     assert any("the gateway did not take the webhook (HTTP 503)" in line for line in lines)
+
+
+async def test_a_gateway_s_answer_is_seen(gateway: Gateway) -> None:
+    """Straight to a gateway a message has a tick once the gateway has answered 200, and its reason when it did not."""
+    target = ["--gateway", f"{gateway.base}/webhooks/whatsapp/business", "--number-id", meta.number_id()]
+    code, lines = await typed_in("hello\n", *target, "--app-secret", meta.SECRET)
+    assert code == 0
+    assert lines[-1].split() == ["✓", "200", "You:", "hello"]
+    code, lines = await typed_in("hello\n", *target, "--app-secret", "another")
+    assert code == 1
+    assert lines[-1].startswith("  ! the gateway answered 403")
 
 
 async def test_the_phone_ends_with_the_stand_in(sim: Meta) -> None:

@@ -218,9 +218,11 @@ async def test_partners_are_told_of_by_business(sim: Meta) -> None:
 
 
 def test_fields_know_what_does_not_exist() -> None:
-    """An unknown field or event is answered with the known ones."""
-    with pytest.raises(ValueError, match="there is no field 'x'; there are message_template_status_update, "):
+    """An unknown field is answered with the one that is meant, an unknown event with the known ones."""
+    with pytest.raises(ValueError, match="there is no field 'x'; `whatshooked simulate notify list` has all "):
         fields.value("x", NUMBER, WABA, STAMP)
+    with pytest.raises(ValueError, match=r"there is no field 'secuity'; is security meant\?"):
+        fields.value("secuity", NUMBER, WABA, STAMP)
     with pytest.raises(ValueError, match="security has no event 'y'; there are PIN_CHANGED, "):
         fields.value("security", NUMBER, WABA, STAMP, "y")
 

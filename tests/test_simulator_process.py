@@ -18,6 +18,7 @@ import pytest
 
 from tests.conftest import REPO
 from whatshooked.simulator.__main__ import build, main
+from whatshooked.simulator.fields import fields
 from whatshooked.simulator.world import statefile
 from whatshooked.simulator.world.model import Media, Message, State, demo_state
 from whatshooked.simulator.world.statefile import StateError
@@ -88,6 +89,24 @@ def test_row_23_help_states_the_limits(capsys: pytest.CaptureFixture[str]) -> No
         assert word in told
     for option in ("--port", "--host", "--state", "--seed", "--speed", "--allow-host", "--callback", "--verify-token"):
         assert option in told
+
+
+def test_a_code_is_printed(start: Start) -> None:
+    """The code that a number is sent can be read where the stand-in runs; every field is subscribed, each once."""
+    process, url = start()
+    headers = {"authorization": "Bearer sim-token"}
+    form = {"country_code": "49", "phone_number": "30 200-0001", "verified_name": "Second"}
+    added = httpx.post(f"{url}/v25.0/200000000000001/phone_numbers", json=form, headers=headers).json()["id"]
+    how = {"code_method": "SMS", "language": "en_US"}
+    httpx.post(f"{url}/v25.0/{added}/request_code", json=how, headers=headers).raise_for_status()
+    assert process.stdout is not None
+    found = re.fullmatch(r"SMS to \+49 302000001: the code is (\d{6})\n", process.stdout.readline())
+    assert found
+    verified = httpx.post(f"{url}/v25.0/{added}/verify_code", json={"code": found[1]}, headers=headers)
+    assert verified.json() == {"success": True}
+    (app,) = httpx.get(f"{url}/_sim/state").json()["apps"].values()
+    assert sorted(app["subscription"]["fields"]) == sorted(fields.FIELDS)
+    assert end(process) == (0, "")
 
 
 def test_a_process_serves_and_keeps_its_world(start: Start, tmp_path: Path) -> None:

@@ -103,7 +103,7 @@ def _state(options: argparse.Namespace) -> State:
         verify_token=found["verify_token"],
         app_secret=found["app_secret"],
         token=found["token"],
-        fields=["messages", *fields.FIELDS],
+        fields=list(fields.FIELDS),
     )
 
 
@@ -114,8 +114,9 @@ def _amended(state: State, said: dict[str, str]) -> State:
         raise statefile.StateError("the state holds no app; add one under apps, or remove the file")
     app.secret = said.get("app_secret", app.secret)
     if app.subscription is None:
-        every = ["messages", *fields.FIELDS]
-        app.subscription = Subscription(callback_url=_CALLBACK, verify_token=_DEFAULTS["verify_token"], fields=every)
+        app.subscription = Subscription(
+            callback_url=_CALLBACK, verify_token=_DEFAULTS["verify_token"], fields=list(fields.FIELDS)
+        )
     app.subscription.callback_url = said.get("callback", app.subscription.callback_url)
     app.subscription.verify_token = said.get("verify_token", app.subscription.verify_token)
     if "token" in said:
@@ -136,13 +137,25 @@ async def _serve(world: World, listener: socket.socket, path: Path | None) -> No
     """Serve, and keep the state file up to date."""
     keeper = statefile.Keeper(world, path) if path else None
     saving = asyncio.create_task(keeper.run()) if keeper else None
+    telling = asyncio.create_task(_tell_codes(world))
     world.touch()
     if world.open_control:
         log.warn("Whoever reaches this address can use and control the simulator", address=_address(listener))
     await _Server(world).serve(sockets=[listener])
+    telling.cancel()
     if keeper and saving:
         keeper.end()
         await saving
+
+
+async def _tell_codes(world: World) -> None:
+    """Print the codes that numbers are sent: nobody holds the phone that would show them."""
+    news = world.watch()
+    while (item := await news.get()) is not None:
+        if item["kind"] == "code":
+            number = world.state.numbers[item["number"]]
+            sys.stdout.write(f"{item['method']} to {number.display_phone_number}: the code is {item['code']}\n")
+            sys.stdout.flush()
 
 
 class _Server(uvicorn.Server):

@@ -110,7 +110,8 @@ async def calls(request: _Ask, last: Last = _MANY) -> dict[str, Any]:
 async def webhooks(request: _Ask, last: Last = _MANY) -> dict[str, Any]:
     """Return the attempts to deliver webhooks, oldest first, with their bodies as text."""
     found = world_of(request).webhooks
-    return {"attempts": [_shown(one) for one in _newest(found.attempts, last)], "dropped": found.dropped}
+    attempts = [_shown(one) for one in _newest(found.attempts, last)]
+    return {"attempts": attempts, "dropped": found.dropped, "doubled": found.doubled}
 
 
 @get("/messages")

@@ -11,7 +11,7 @@ from whatshooked.cli.phone.messages import choices, shown
 from whatshooked.cli.phone.screen import Screen
 from whatshooked.cli.phone.words import Chat, Said
 from whatshooked.cli.simulate.news import News
-from whatshooked.cli.simulate.target import Object, Target
+from whatshooked.cli.simulate.target import Direct, Object, Target
 from whatshooked.meta.items import digits
 
 #: How far a message may come, the least first; `200` is the gateway's answer to its webhook.
@@ -98,6 +98,8 @@ class Phone:
         finally:
             self._writing = False
         self._shown[message_id] = number
+        if isinstance(self._target, Direct):  # no news comes from there: that we are here is its 200
+            self._tick(message_id, "200")
         self._ours.add(message_id)
         if message.get("kind", "text") not in ("edit", "revoke", "reaction", "system"):
             self._chat.mine = message_id

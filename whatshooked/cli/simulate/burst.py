@@ -54,14 +54,18 @@ async def _burst(options: argparse.Namespace) -> int:
     async with opened(options) as target:
         requests = _requests(target, options.count, options.users)
         if isinstance(target, StandIn):
+            before = await _doubled(target)
             async with news_of(target) as news, _turned(target, options):
                 answers, seconds = await _send(requests, options.rate)
                 taken = await _taken(news, answers)
+            twice = await _doubled(target) - before
             more = [f"webhooks taken by the gateway: {taken} of {len(answers)}"]
         else:
             order = plan(options.count, options.duplicates, random.Random(), disorder=options.disorder)
             answers, seconds = await _send([requests[place] for place in order], options.rate)
-            taken, more = len(answers), []
+            taken, twice, more = len(answers), len(order) - options.count, []
+    if options.duplicates:
+        more.insert(0, f"sent twice: {twice} of {options.count} messages")
     print("\n".join(report(answers, seconds, options.rate) + more))
     return 0 if taken == len(answers) and all(answer.status == 200 for answer in answers) else 1
 
@@ -108,6 +112,11 @@ async def _turned(target: StandIn, options: argparse.Namespace) -> AsyncIterator
         yield
     finally:
         await target.ask("PATCH", "knobs", json={name: before[name] for name in wanted})
+
+
+async def _doubled(target: StandIn) -> int:
+    """Return how many webhooks the stand-in has sent twice so far."""
+    return int((await target.ask("GET", "webhooks", params={"last": 1}))["doubled"])
 
 
 async def _taken(news: News, answers: Sequence[Answer]) -> int:

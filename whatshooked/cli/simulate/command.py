@@ -3,8 +3,11 @@
 import argparse
 import asyncio
 import json
+import shlex
+import shutil
 import sys
-from collections.abc import Coroutine
+import textwrap
+from collections.abc import Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +16,8 @@ from whatshooked.simulator.people.offline import FIELDS, KINDS, VARIANTS
 
 #: Options of `send` that stand in the message under their own name.
 _SAID = ("kind", "variant", "text", "about", "choice", "emoji", "group", "new_phone")
+#: Where the variants stand in a list, behind the longest name.
+_COLUMN = 35
 
 
 def carried_out(work: Coroutine[Any, Any, int]) -> int:
@@ -34,7 +39,7 @@ def serve(options: argparse.Namespace) -> int:
 def send(options: argparse.Namespace) -> int:
     """Let a user write, once or several times."""
     if options.kind == "list":
-        return _listed(KINDS, "any type", VARIANTS)
+        return _listed({**KINDS, "any type": VARIANTS})
     return carried_out(_send(options))
 
 
@@ -86,9 +91,22 @@ def _value(text: str) -> Object | None:
     return found
 
 
-def _listed(names: Any, title: str = "", more: tuple[str, ...] = ()) -> int:
+def _listed(names: Mapping[str, Sequence[str]]) -> int:
+    width = shutil.get_terminal_size((100, 24)).columns
     for name, variants in names.items():
-        print(f"{name:<34} {' '.join(variants)}".rstrip())
-    if title:
-        print(f"{title:<34} {' '.join(more)}")
+        print(row(name, variants, width))
     return 0
+
+
+def row(name: str, variants: Sequence[str], width: int) -> str:
+    """Return a name and its variants as a shell takes them, wrapped in a column of their own."""
+    whole = [shlex.quote(variant).replace(" ", "\N{NO-BREAK SPACE}") for variant in variants]
+    wrapped = textwrap.fill(
+        " ".join(whole),
+        max(width, _COLUMN + 20),
+        initial_indent=f"{name:<{_COLUMN}}",
+        subsequent_indent=" " * _COLUMN,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    return (wrapped or name).replace("\N{NO-BREAK SPACE}", " ")

@@ -5,6 +5,7 @@ import base64
 import contextlib
 import mimetypes
 import os
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, Protocol
@@ -136,7 +137,7 @@ class Direct:
         try:
             answer = await self._client.post(self.url, content=post.body, headers=post.headers)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise unreachable(self.url, error) from error
+            raise _no_answer(self.url, error, "start the gateway, or correct --gateway") from error
         if answer.status_code != 200:
             raise Refused(refusal(answer.status_code, _reason(answer)))
         return post.message_id
@@ -146,6 +147,8 @@ class Direct:
 async def opened(options: argparse.Namespace) -> AsyncIterator[Target]:
     """Open the target that the options name; raises Misused when they do not fit together."""
     target = gateway(options) if options.gateway else stand_in(options)
+    if isinstance(target, Direct) and not options.number_id:
+        print(_foreign(target.maker.number_id), file=sys.stderr)
     try:
         yield target
     finally:
@@ -173,6 +176,14 @@ def gateway(options: argparse.Namespace) -> Direct:
     return Direct(_url(options.gateway, "--gateway"), maker)
 
 
+def _foreign(number_id: str) -> str:
+    """Return the warning that nobody said to which number the gateway's customers write."""
+    return (
+        f"warning: without --number-id all is for the number {number_id}; unless an account of the gateway has it,"
+        " events arrive with foreign_number and replies fail: give the account's phone_number_id"
+    )
+
+
 def made(maker: Offline, message: Object) -> Post:
     """Return the webhook of a message given as data; raises Refused."""
     try:
@@ -189,11 +200,12 @@ def refusal(status: int, reason: str) -> str:
 
 
 def unreachable(url: str, error: Exception) -> StartError:
-    """Return the error of a place where nobody answers."""
-    reason = str(error) or type(error).__name__
-    return StartError(
-        f"no answer from {url} ({reason}): start the stand-in (whatshooked simulate serve), or name it with --sim"
-    )
+    """Return the error of a stand-in that does not answer."""
+    return _no_answer(url, error, "start the stand-in (whatshooked simulate serve), or name it with --sim")
+
+
+def _no_answer(url: str, error: Exception, remedy: str) -> StartError:
+    return StartError(f"no answer from {url} ({str(error) or type(error).__name__}): {remedy}")
 
 
 def read(path: Path) -> bytes:

@@ -5,6 +5,7 @@
 Source: Meta's reference of the webhook fields; the shapes of five fields are documented nowhere (`_OPAQUE`).
 """
 
+import difflib
 from collections.abc import Mapping
 
 from whatshooked.simulator.fields import account as fields_account
@@ -21,7 +22,11 @@ _OPAQUE = ("business_status_update", "campaign_status_update", "tracking_events"
 def value(field: str, number: Number, waba: Waba, stamp: str, event: str = "") -> Object:
     """Return the value of a field's change; `stamp` is unix seconds as text. Raises ValueError for unknown names."""
     if field not in FIELDS:
-        raise ValueError(f"there is no field {field!a}; there are {', '.join(FIELDS)}")
+        near = " or ".join(difflib.get_close_matches(field, FIELDS, 2))
+        meant = f"is {near} meant? " if near else ""
+        raise ValueError(
+            f"there is no field {field!a}; {meant}`whatshooked simulate notify list` has all {len(FIELDS)}"
+        )
     events = FIELDS[field]
     if event and event not in events:
         raise ValueError(f"{field} has no event {event!a}; there are {', '.join(events) or 'none'}")

@@ -41,6 +41,7 @@ class Offline:
         self._number = Number(
             id=number_id or number.id, waba_id=self._waba.id, phone=own, display_phone_number=f"+{own}"
         )
+        self.number_id = self._number.id
         self._secret = secret
         self._users = list(state.users.values())
         self._random = random.Random()

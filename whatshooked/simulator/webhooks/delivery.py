@@ -80,13 +80,17 @@ class Parcel(Struct, kw_only=True):
 
 
 class Webhooks:
-    """Sends updates; `attempts` is the log of all POSTs, `dropped` counts bodies that were given up."""
+    """Sends updates; `attempts` is the log of all POSTs.
+
+    `dropped` counts bodies that were given up, `doubled` updates that were sent twice.
+    """
 
     def __init__(self, world: "World", hosts: tuple[str, ...]) -> None:
         self._world = world
         self._hosts = frozenset(host.lower() for host in hosts)
         self.attempts: deque[Attempt] = deque(maxlen=_REMEMBERED)
         self.dropped = 0
+        self.doubled = 0
         self._waiting: dict[tuple[str, str], list[Update]] = {}
         #: One for each body that was not POSTed yet.
         self._untried: set[asyncio.Event] = set()
@@ -105,6 +109,7 @@ class Webhooks:
         for place in targets:
             self._put(place, update)
             if self._world.random.random() < self._world.knobs.duplicates:
+                self.doubled += 1
                 self._put(place, update)
         self._world.touch()
         return len(targets)
