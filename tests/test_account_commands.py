@@ -81,6 +81,24 @@ async def test_numbers_of_another_waba_and_of_none(gateway: Gateway, sim: Meta) 
     assert sim.number.id in (await account(gateway, "numbers")).out
 
 
+async def test_ids_are_found_before_there_is_a_config(sim: Meta, tmp_path: Path) -> None:
+    """`--token` stands for one: numbers, businesses and the token itself; a token for all WABAs wants one named."""
+    token = sim.state.tokens[sim.token]
+    file = tmp_path / "token"
+    file.write_text(sim.token)
+    words = ("--token", f"file:{file}", "--graph-url", sim.url, "-c", str(tmp_path / "none.json"))
+    assert sim.number.id in (await run("account", "numbers", *words)).out
+    assert "valid    yes" in (await run("account", "token", *words)).out
+    token.targets = {}
+    said = await run("account", "numbers", *words)
+    assert (said.code, "give one with --waba" in said.err) == (1, True)
+    assert sim.number.id in (await run("account", "numbers", "--waba", sim.waba.id, *words)).out
+    token.scopes = [*token.scopes, BUSINESS]
+    assert sim.waba.id in (await run("account", "businesses", *words)).out
+    said = await run("account", "numbers", "--graph-url", sim.url, *words[-2:])
+    assert (said.code, said.err.startswith("--graph-url goes with --token")) == (1, True)
+
+
 async def test_token_is_described_and_never_shown(gateway: Gateway, sim: Meta) -> None:
     """Validity, type, app, end, scopes with their WABAs; 1 when it is not valid."""
     sim.state.tokens[sim.token].expires_at = 1_893_456_000

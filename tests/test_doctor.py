@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from tests.commands import Said, run, set_up, simulated_account
+from tests.commands import run, set_up, simulated_account
 from tests.conftest import Gateway, hook
+from tests.doctored import api, broken, doctor, doubtful, findings, wrong_number_id, wrong_waba_id
 from tests.receiver import Receiver
 from tests.simulated import Meta, simulated
 from whatshooked.cli.doctor.machine import _of_redis, _room
@@ -28,46 +29,11 @@ async def gateway(make_gateway: Callable[..., Gateway], receiver: Receiver, sim:
     return found
 
 
-async def doctor(gateway: Gateway, *words: str) -> Said:
-    said = await run("doctor", "-c", str(gateway.path), *words)
-    assert "Traceback" not in said.err
-    return said
-
-
-async def findings(gateway: Gateway) -> list[dict[str, Any]]:
-    said = await doctor(gateway, "--json")
-    document = json.loads(said.out)
-    failed = any(one["level"] == "fail" for one in document["findings"])
-    assert (said.code, document["ok"]) == (int(failed), not failed)
-    found: list[dict[str, Any]] = document["findings"]
-    return found
-
-
-async def broken(gateway: Gateway) -> dict[str, dict[str, Any]]:
-    """What is broken, by check."""
-    return {one["check"]: one for one in await findings(gateway) if one["level"] == "fail"}
-
-
-async def doubtful(gateway: Gateway) -> dict[str, dict[str, Any]]:
-    """What is warned of, by check."""
-    return {one["check"]: one for one in await findings(gateway) if one["level"] == "warn"}
-
-
-def api(gateway: Gateway) -> dict[str, Any]:
-    """The account's part of the config."""
-    found: dict[str, Any] = gateway.document["whatsapp"][0]["business_api"]
-    return found
-
-
 def subscription(sim: Meta) -> Any:
     return sim.app.subscription
 
 
 # The ten faults: each plants itself in the config or at Meta.
-
-
-def wrong_number_id(gateway: Gateway, sim: Meta) -> None:
-    api(gateway)["phone_number_id"] = "100000000000077"
 
 
 def waba_id_in_its_place(gateway: Gateway, sim: Meta) -> None:
@@ -120,8 +86,9 @@ def dead_version(gateway: Gateway, sim: Meta) -> None:
 
 Fault = Callable[[Gateway, Meta], None]
 FAULTS = [
-    (wrong_number_id, "number", "account numbers"),
-    (waba_id_in_its_place, "number", "account numbers"),
+    (wrong_number_id, "number", 'set phone_number_id to "100000000000001"'),
+    (waba_id_in_its_place, "number", 'set phone_number_id to "100000000000001"'),
+    (wrong_waba_id, "waba", 'set business_account_id to "200000000000001"'),
     (token_without_a_scope, "scopes", "new token"),
     (token_without_the_other, "scopes", "new token"),
     (expired_token, "token", "system user"),
@@ -249,7 +216,7 @@ async def test_an_app_secret_of_another_app(gateway: Gateway, sim: Meta) -> None
     gateway.write()
     found = await broken(gateway)
     assert "Meta does not take app_secret" in found["app"]["text"]
-    assert "read another one" in found["self-test"]["text"]  # the running gateway has the right one still
+    assert "read another config" in found["self-test"]["text"]  # the running gateway has the right one still
     api(gateway)["app_id"] = "399"
     gateway.write()
     assert f'set app_id to "{sim.app.id}"' in (await broken(gateway))["app"]["remedy"]

@@ -19,6 +19,7 @@ import httpx
 import pytest
 
 from tests.conftest import REPO, account, hook
+from whatshooked.cli.demo_folder import hold
 
 Process = subprocess.Popen[str]
 Spawn = Callable[..., Process]
@@ -124,6 +125,7 @@ def command(*arguments: str, cwd: Path, **environment: str) -> subprocess.Comple
 def test_a_newcomer_sees_an_event_arrive_and_finds_it_again(spawn: Spawn, tmp_path: Path) -> None:
     """`run` in an empty folder says a curl line that works; Ctrl-C leaves nothing behind; data outlives a restart."""
     process, said = run_demo(spawn)
+    assert re.search(r"stop this one first \(Ctrl-C\), then .*run (--hook |HOOK=)http://localhost:3000/x\n", said)
     curl = sample(said)
     said += wait_for(process, r"(?s)✓✓ read\n.*✓✓ read\n.*✓✓ read")
     assert send(curl) == 200
@@ -134,8 +136,10 @@ def test_a_newcomer_sees_an_event_arrive_and_finds_it_again(spawn: Spawn, tmp_pa
     assert len(family) == 5  # web, worker, simulated Meta, receiver, Valkey
     code, said = ended(process)
     assert code == 0
-    assert "ERROR" not in said and "Traceback" not in said
+    assert "Stopping: " in said and "ERROR" not in said and "Traceback" not in said
     assert not [pid for pid in family if lives(pid)]
+    passed = set(demo_file(tmp_path, "meta.json")["messages"])
+    assert len(passed) == 7  # three of a customer, their answers, and that to curl, who is not our Meta
 
     process, said = run_demo(spawn)
     url = request(sample(said))[0]
@@ -146,6 +150,58 @@ def test_a_newcomer_sees_an_event_arrive_and_finds_it_again(spawn: Spawn, tmp_pa
     said += wait_for(process, r"reply +text: echo: Hello from curl")
     assert said.count("echo: Hello from curl") == 1  # what was taken before the restart is not delivered twice
     assert ended(process, signal.SIGTERM)[0] == 0
+    assert passed < set(demo_file(tmp_path, "meta.json")["messages"])  # the simulated Meta goes on where it was
+
+
+def demo_file(folder: Path, name: str) -> Any:
+    """What stands in a file of the demo."""
+    return json.loads((folder / "data/demo" / name).read_text())
+
+
+def test_one_demo_in_a_folder(tmp_path: Path) -> None:
+    """A second one says in one line who runs there, and writes nothing; the next may when the first is gone."""
+    with hold(tmp_path / "data/demo") as folder:
+        folder.tell("http://127.0.0.1:8080")
+        done = command("run", cwd=tmp_path)
+        assert (done.returncode, done.stderr.count("\n")) == (69, 1)
+        assert f"a demo runs here already (pid {os.getpid()}, http://127.0.0.1:8080)" in done.stderr
+        assert [file.name for file in folder.path.iterdir()] == ["lock"]
+    with hold(tmp_path / "data/demo"):
+        pass
+
+
+def test_a_demo_that_may_not_write(tmp_path: Path) -> None:
+    """One line with the place and the remedy; 69."""
+    (tmp_path / "data").touch()
+    done = command("run", cwd=tmp_path)
+    assert (done.returncode, done.stderr.count("\n")) == (69, 1)
+    assert "the demo cannot use data/demo (Not a directory): let this user write there" in done.stderr
+
+
+@pytest.mark.parametrize("port", ["abc", "65536", "-1", "\u0661"])
+def test_a_demo_on_a_port_that_is_none(port: str, tmp_path: Path) -> None:
+    """PORT is named, nothing is written; 78."""
+    done = command("run", cwd=tmp_path, PORT=port)
+    assert (done.returncode, done.stderr.count("\n")) == (78, 1)
+    assert done.stderr.startswith("PORT: expected a port from 0 to 65535, got ")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_demo_on_a_port_that_is_taken(tmp_path: Path) -> None:
+    """The remedy is what a newcomer can do, who has no config yet; 69."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        done = command("run", cwd=tmp_path, PORT=port)
+    assert done.returncode == 69
+    assert re.search(rf":{port} \(Address already in use\): .* PORT=9000 .*\brun$", done.stderr.splitlines()[-1])
+
+
+def test_a_demo_with_a_hook_that_is_no_url(tmp_path: Path) -> None:
+    """The option is named, not a config that the newcomer did not write; nothing is written."""
+    done = command("run", "--hook", "localhost:3000/x", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "argument --hook: expected an http(s) URL with a host, got 'localhost:3000/x'" in done.stderr
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_web_process_and_a_worker_share_the_embedded_server(spawn: Spawn, tmp_path: Path) -> None:

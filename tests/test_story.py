@@ -2,6 +2,9 @@
 
 from typing import Any
 
+import pytest
+
+from tests.simulated import Meta
 from whatshooked.simulator.demo.story import Story
 
 EVENT = "1790000000000-0"
@@ -73,11 +76,11 @@ def test_a_message_from_elsewhere_has_a_number_too() -> None:
 
 
 def test_a_hook_that_refuses_is_named() -> None:
-    """With the reason, and that it is tried again; deliveries of statuses are no part of the story."""
+    """With the reason, and when it is tried again; deliveries of statuses are no part of the story."""
     story = Story({})
     story.of_hook("message.received", _received())
     (line,) = story.of_hook("hook.failed", _attempt(error="HTTP 500", status=500))
-    assert "refused    h1: HTTP 500; it will be tried again" in line
+    assert "refused    h1: HTTP 500; tried again, in seconds at first" in line
     assert story.of_hook("hook.success", _attempt(event_type="message.read")) == []
     assert story.of_hook("hook.success", {}) == []
 
@@ -88,3 +91,27 @@ def test_a_failed_message_shows_its_code() -> None:
     story.of_meta(_reply())
     (line,) = story.of_meta({"kind": "status", "message_id": "wamid.2", "status": "failed", "codes": [131047]})
     assert "failed     with 131047" in line
+
+
+@pytest.mark.parametrize(
+    ("attempt", "said"), [(1, "in 3 s"), (4, "in 2 min"), (7, "in 1 h"), (13, "in 24 h"), (14, "that was the last try")]
+)
+def test_when_a_hook_is_tried_again(attempt: int, said: str) -> None:
+    """The number of the attempt says what follows it."""
+    story = Story({})
+    story.of_hook("message.received", _received())
+    (line,) = story.of_hook("hook.failed", _attempt(error="HTTP 500", status=500, attempt=attempt))
+    assert said in line
+
+
+async def test_a_reply_that_meta_refuses_is_told(sim: Meta) -> None:
+    """A user who never wrote: the simulated Meta tells of its refusal, and the story of the message it answered."""
+    story, watcher = Story({}), sim.world.watch()
+    story.of_hook("message.received", _received())
+    body = {"messaging_product": "whatsapp", "to": sim.users[0].phone, "text": {"body": "Hi"}} | _reply()["body"]
+    _, error = await sim.refused("POST", f"{sim.number.id}/messages", json=body)
+    news = await watcher.get()
+    assert news is not None
+    assert (news["kind"], news["code"], news["body"]) == ("refused", error["code"], body)
+    (line,) = story.of_meta(news)
+    assert line.split(maxsplit=1) == ["#1", "refused    by Meta 131047: Re-engagement message"]

@@ -7,6 +7,7 @@ import shlex
 import socket
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,10 @@ from typing import Any
 import httpx
 
 from whatshooked import logs
+from whatshooked.cli.demo_folder import Held, usable
+from whatshooked.cli.program import program
 from whatshooked.cli.supervisor import Child
+from whatshooked.errors import ConfigError
 from whatshooked.meta.signature import sign
 
 log = logs.get("demo")
@@ -27,20 +31,22 @@ _PHONE = "15550100001"
 _PORT = 8081
 _SECRETS = ("app_secret", "verify_token", "access_token")
 _VARIABLE = "WHATSHOOKED_DEMO_"
-#: What flows at once, and the seconds between two of them.
+#: What flows at once, and the steps of a welcome between two of them.
 _OPENING = (
     {"kind": "text", "text": "Hello, are you open today?"},
     {"kind": "location"},
     {"kind": "text", "text": "Thanks!"},
 )
-_BETWEEN = 0.4
+_BETWEEN = 4
 
 
 @dataclass(frozen=True)
 class Demo:
-    """The demo's config file, where its simulator and sample receiver listen, and its secrets by name."""
+    """The demo's folder, the ports where it, its simulator and its receiver listen, and its secrets by name."""
 
-    config: Path
+    folder: Held
+    #: The gateway's.
+    port: int
     simulator: int
     receiver: int
     secrets: dict[str, str]
@@ -48,20 +54,38 @@ class Demo:
     hook: str = ""
 
     @property
+    def config(self) -> Path:
+        """Return the config file."""
+        return self.folder.path / "config.json"
+
+    @property
     def simulated(self) -> str:
         """Return the simulator's address."""
         return f"http://127.0.0.1:{self.simulator}"
 
 
-def prepare(folder: Path, hook: str = "") -> Demo:
-    """Write the demo's config; its secrets stay the same from run to run."""
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / "config.json"
-    kept = _kept_secrets(path)
-    demo = Demo(path, _free_port(_PORT), _free_port(), {name: kept.get(name) or _made() for name in _SECRETS}, hook)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        json.dump(_document(demo, folder), file, indent=2)
+def wanted_port() -> int:
+    """Return the gateway's port, of the variable PORT; raises ConfigError."""
+    wanted = os.environ.get("PORT") or "8080"
+    if not (wanted.isdecimal() and wanted.isascii() and int(wanted) <= 65535):
+        raise ConfigError(f"PORT: expected a port from 0 to 65535, got {wanted!r}; {other_port()}")
+    return int(wanted)
+
+
+def other_port() -> str:
+    """Return how another port is taken."""
+    return f"take another, as in PORT=9000 {_run()}"
+
+
+def prepare(folder: Held, port: int, hook: str = "") -> Demo:
+    """Write the demo's config; its secrets stay the same from run to run. Raises StartError."""
+    kept = _kept_secrets(folder.path / "config.json")
+    known = {name: kept.get(name) or _made() for name in _SECRETS}
+    demo = Demo(folder, port, _free_port(_PORT), _free_port(), known, hook)
+    with usable(folder.path):
+        descriptor = os.open(demo.config, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            json.dump(_document(demo), file, indent=2)
     return demo
 
 
@@ -70,14 +94,16 @@ def children(demo: Demo, address: str) -> list[Child]:
     os.environ |= {_VARIABLE + name.upper(): value for name, value in demo.secrets.items()}
     simulator = [sys.executable, "-m", "whatshooked.simulator", "--port", str(demo.simulator)]
     simulator += ["--callback", f"{address}/webhooks/whatsapp/demo"]
+    # It remembers who wrote when: a reply that was kept over a restart may still be sent.
+    simulator += ["--state", str(demo.folder.path / "meta.json")]
     for option, name in (("verify-token", "verify_token"), ("app-secret", "app_secret"), ("token", "access_token")):
         simulator += [f"--{option}", f"env:{_VARIABLE}{name.upper()}"]
     receiver = [sys.executable, "-m", "whatshooked.simulator.demo.receiver", str(demo.receiver), demo.simulated]
     return [Child("simulator", simulator), Child("receiver", receiver)]
 
 
-def begin(demo: Demo) -> None:
-    """Let the first messages flow; without them the newcomer can still write some."""
+def begin(demo: Demo) -> Iterator[None]:
+    """Let the first messages flow, step by step; without them the newcomer can still write some."""
     with httpx.Client(base_url=demo.simulated, trust_env=False, timeout=5) as client:
         for message in _OPENING:
             try:
@@ -85,16 +111,18 @@ def begin(demo: Demo) -> None:
             except httpx.HTTPError as error:
                 log.warn("The simulated Meta does not answer", address=demo.simulated, error=str(error))
                 return
-            time.sleep(_BETWEEN)
+            for _ in range(_BETWEEN):
+                yield
 
 
 def welcome(address: str, demo: Demo) -> str:
     """Return what a newcomer sees: where things are, what to do next, and a line to copy."""
     body = sample_body("Hello from curl", int(time.time()))
     key = json.loads(demo.config.read_text())["server"]["auth_key"]
-    phone = "bin/whatshooked simulate phone" + ("" if demo.simulator == _PORT else f" --sim {demo.simulated}")
+    phone = f"{program()} simulate phone" + ("" if demo.simulator == _PORT else f" --sim {demo.simulated}")
     hook = demo.hook or 'the sample, which answers "echo: ..."'
-    own = "" if demo.hook else "    your own hook       make run HOOK=http://localhost:3000/x\n"
+    first = f"stop this one first (Ctrl-C), then {_run('http://localhost:3000/x')}"
+    own = "" if demo.hook else f"\n    your own hook       {first}"
     return f"""
   WhatsHooked is ready, with a simulated Meta and a demo account. The lines marked #1, #2 ... are the path of each
   message: in, stored, delivered, reply, ticks. A few come by themselves now.
@@ -106,10 +134,10 @@ def welcome(address: str, demo: Demo) -> str:
     cache     curl -H 'X-API-Key: {key}' {address}/api/cache
     config    {demo.config}
 
-  What next, from another terminal in this folder:
+  What next:
 
-    chat as a customer  {phone}
-{own}    a real number       bin/whatshooked init, then bin/whatshooked doctor (docs/setup.md)
+    chat as a customer  {phone}   (from another terminal, in this folder){own}
+    a real number       {program()} init, then {program()} doctor (docs/setup.md)
 
   A signed sample message by hand; sent a second time it is known already, and not delivered twice:
 
@@ -119,6 +147,13 @@ curl -i -X POST {address}/webhooks/whatsapp/demo -H 'Content-Type: application/j
 
   Ctrl-C stops everything.
 """
+
+
+def _run(hook: str = "") -> str:
+    """Return what starts a demo here, with a hook of the newcomer's own if one is given."""
+    if program() == "bin/whatshooked":  # in the clone itself, where the Makefile is
+        return f"make run HOOK={hook}" if hook else "make run"
+    return f"{program()} run --hook {hook}" if hook else f"{program()} run"
 
 
 def sample_body(text: str, now: int) -> str:
@@ -140,7 +175,7 @@ def sample_body(text: str, now: int) -> str:
     return json.dumps({"object": "whatsapp_business_account", "entry": [entry]}, separators=(",", ":"))
 
 
-def _document(demo: Demo, folder: Path) -> dict[str, Any]:
+def _document(demo: Demo) -> dict[str, Any]:
     api = {
         "phone_number_id": _NUMBER_ID,
         "business_account_id": _WABA_ID,
@@ -149,7 +184,7 @@ def _document(demo: Demo, folder: Path) -> dict[str, Any]:
         **demo.secrets,
     }
     return {
-        "server": {"host": "127.0.0.1", "port": int(os.environ.get("PORT") or 8080), "auth_key": secrets.token_hex(16)},
+        "server": {"host": "127.0.0.1", "port": demo.port, "auth_key": secrets.token_hex(16)},
         "whatsapp": [{"id": "demo", "type": "business-api", "phone_number": f"+{_PHONE}", "business_api": api}],
         "hooks": [
             _hook("hook", "Your hook", demo.hook, ["message.*"])
@@ -162,7 +197,7 @@ def _document(demo: Demo, folder: Path) -> dict[str, Any]:
                 ["message.received", "hook.success", "hook.failed"],
             ),
         ],
-        "message_cache": {"data_path": str(folder / "message_cache")},
+        "message_cache": {"data_path": str(demo.folder.path / "message_cache")},
     }
 
 

@@ -5,10 +5,14 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from whatshooked.boot import config_path
+from whatshooked.cli.program import fitting
 from whatshooked.config import Account, BusinessApi, Config, load
 from whatshooked.errors import CommandRefused
 from whatshooked.meta.codes import Retry
 from whatshooked.meta.graph import Graph, GraphFailure
+
+#: Meta's own Graph API.
+GRAPH_URL = "https://graph.facebook.com"
 
 Result = TypeVar("Result")
 
@@ -56,7 +60,7 @@ def need(found: Result | GraphFailure) -> Result:
 
 def refusal(failure: GraphFailure) -> str:
     """Return one line on why Meta did not do it, and what to do."""
-    said = f"{failure.line.rstrip('.')}; {failure.hint}" if failure.hint else failure.line
+    said = f"{failure.line.rstrip('.')}; {fitting(failure.hint)}" if failure.hint else failure.line
     if failure.uncertain:
         return f"{said}; Meta may have done it all the same: look before you try again"
     if failure.wait >= 1:

@@ -82,7 +82,13 @@ def _processes(
     )
     run.add_argument("--processes", type=_positive, default=1, metavar="N", help="web processes (default 1)")
     run.add_argument("--workers", type=_positive, default=1, metavar="N", help="worker processes (default 1)")
-    run.add_argument("--hook", default="", metavar="URL", help="without a config: deliver to this URL, not the sample")
+    run.add_argument(
+        "--hook",
+        default="",
+        type=_hook_url,
+        metavar="URL",
+        help="without a config: deliver to this URL, not the sample",
+    )
     run.set_defaults(does=_call("run", "run"))
     serve = commands.add_parser("serve", parents=[common], help="the web processes alone")
     serve.add_argument("--processes", type=_positive, default=1, metavar="N", help="web processes (default 1)")
@@ -161,6 +167,18 @@ def _event_id(text: str) -> str:
     if text and not re.fullmatch(r"[0-9]{1,15}-[0-9]{1,15}", text):
         raise argparse.ArgumentTypeError(f"an event's id looks like 1790000000000-0, got {text!r}")
     return text
+
+
+def _hook_url(text: str) -> str:
+    from whatshooked.config.kinds import KINDS, UnfitError
+
+    try:
+        return str(KINDS["hook_url"].read(text)) if text else ""
+    except UnfitError:
+        expected = KINDS["hook_url"].expected
+        raise argparse.ArgumentTypeError(
+            f"expected {expected}, got {text!r} (make run HOOK=http://localhost:3000/x)"
+        ) from None
 
 
 def _positive(text: str) -> int:

@@ -6,15 +6,20 @@ from collections.abc import Callable
 #: Makes the function that runs a command, by module and name.
 Call = Callable[[str, str], Callable[[argparse.Namespace], int]]
 
+_ORDER = """\
+Questions come in this order, whatever the token sees, and one whose option is given is left out: --token, --waba,
+--number-id, --phone, --id, --app-secret, --public-url, --hook, --secrets (y or n). So answers can be piped in, one a
+line; an empty line takes what stands in brackets. At a terminal a faulty answer is asked for again (the same once more
+keeps it); else all faults are said at the end, and nothing is written."""
 _INIT = (
     ("--id", "the account's name in the config (default main)"),
     ("--token", "access token of a system user, with both WhatsApp permissions"),
     ("--number-id", "Meta's id of the number; without it the numbers that the token sees are offered"),
     ("--phone", "the number, such as +1234567890"),
-    ("--waba", "id of the WhatsApp Business Account"),
-    ("--app-id", "id of the Meta app"),
+    ("--waba", "id of the WhatsApp Business Account, in which numbers are looked for"),
+    ("--app-id", "id of the Meta app, when the token does not tell it"),
     ("--app-secret", "the app's secret, by which webhooks are proven"),
-    ("--public-url", "where Meta reaches this gateway, such as https://your-domain.example"),
+    ("--public-url", "where Meta reaches this gateway, such as https://your-domain.example: for the next steps"),
     ("--hook", "URL that gets the messages"),
     ("--port", "port that the gateway listens on (default 8080)"),
     ("--graph-url", "base of calls to Meta, for a local stand-in"),
@@ -25,7 +30,13 @@ def add_init(
     commands: "argparse._SubParsersAction[argparse.ArgumentParser]", common: argparse.ArgumentParser, call: Call
 ) -> None:
     """Add `init`."""
-    init = commands.add_parser("init", parents=[common], help="write a config, asking for what is needed")
+    init = commands.add_parser(
+        "init",
+        parents=[common],
+        help="write a config, asking for what is needed",
+        epilog=_ORDER,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     for name, text in _INIT:
         init.add_argument(name, default="", metavar="TEXT", help=f"{text}; secrets also as env:NAME or file:PATH")
     init.add_argument("--secrets", choices=("config", "env"), default="", help="where secrets stand (default config)")
@@ -59,10 +70,15 @@ def add_account(
         return action
 
     add("list", "the configured accounts, as Meta sees them", "account.command", "listing")
-    add("businesses", "businesses and WABAs that the token sees", "account.command", "businesses")
+    businesses = add("businesses", "businesses and WABAs that the token sees", "account.command", "businesses")
     numbers = add("numbers", "numbers of the WABA, with their ids", "account.command", "numbers")
     numbers.add_argument("--waba", default="", metavar="ID", help="of this WABA instead")
-    add("token", "what Meta says of the access token: validity, scopes, WABAs", "account.command", "token")
+    token = add("token", "what Meta says of the access token: validity, scopes, WABAs", "account.command", "token")
+    for action in (businesses, numbers, token):
+        action.add_argument(
+            "--token", default="", metavar="TEXT", help="this one, without a config; env:NAME, file:PATH"
+        )
+        action.add_argument("--graph-url", default="", metavar="URL", help="with --token: a local stand-in for Meta")
     _numbers(add)
     _webhooks(add)
 

@@ -5,12 +5,13 @@ import os
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
 
 from whatshooked import logs
 from whatshooked.boot import CONFIG_VARIABLE, Boot, config_path
 from whatshooked.cli import demo
+from whatshooked.cli.demo_folder import hold
 from whatshooked.cli.serve import listen, web_processes
 from whatshooked.cli.supervisor import Child, Supervisor, ours
 from whatshooked.errors import StartError
@@ -23,48 +24,49 @@ _READY = 20.0
 
 def run(options: argparse.Namespace) -> int:
     """Start Redis (when none is configured), web and worker processes; stop them in order on Ctrl-C."""
-    shown = None
-    if CONFIG_VARIABLE not in os.environ and not config_path().exists():
-        shown = demo.prepare(Path("data/demo"), options.hook)
+    if CONFIG_VARIABLE in os.environ or config_path().exists():
+        if options.hook:
+            raise StartError(f"--hook is for a run without a config: write the hook into {config_path()}")
+        return _run(options, None)
+    port = demo.wanted_port()
+    with hold(Path("data/demo")) as folder:
+        shown = demo.prepare(folder, port, options.hook)
         os.environ[CONFIG_VARIABLE] = str(shown.config)
-    elif options.hook:
-        raise StartError(f"--hook is for a run without a config: write the hook into {config_path()}")
+        return _run(options, shown)
+
+
+def _run(options: argparse.Namespace, shown: demo.Demo | None) -> int:
+    """Run what the config has, and the demo's own processes if it is one; returns the exit code."""
     boot = Boot.open()
     try:
-        listener = listen(boot.config)
+        listener = listen(boot.config) if shown is None else listen(boot.config, demo.other_port())
         host, port = listener.getsockname()[:2]
+        address = f"http://{_reachable(host)}:{port}"
         # The order of stopping: first nothing more comes in, then what is in flight is finished.
         children = web_processes(listener, options.processes)
         children += [Child(f"worker-{i + 1}", ours("worker")) for i in range(options.workers)]
         if shown is not None:
-            children += demo.children(shown, f"http://{_reachable(host)}:{port}")
-        return Supervisor(children).run(_welcome(boot, f"http://{_reachable(host)}:{port}", shown))
+            shown.folder.tell(address)
+            children += demo.children(shown, address)
+        return Supervisor(children).run(_welcome(boot, address, shown))
     finally:
         boot.close()
 
 
-def _welcome(boot: Boot, address: str, shown: demo.Demo | None) -> Callable[[], bool]:
-    """Return what says, once the gateway is ready, where things are; it returns True when all is said."""
+def _welcome(boot: Boot, address: str, shown: demo.Demo | None) -> Iterator[None]:
+    """Wait for the gateway, step by step, and say where things are; then let the demo's first messages flow."""
     deadline = time.monotonic() + _READY
-    late = False
-
-    def announce() -> bool:
-        nonlocal late
-        if not _is_ready(address):
-            if not late and time.monotonic() > deadline:
-                late = True
-                log.error("The gateway is not ready yet, see the lines above", address=address)
-            return False
-        for account in boot.config.whatsapp:
-            log.info("Webhook path", account_id=account.id, url=f"{address}/webhooks/whatsapp/{account.id}")
-        log.info("Ready", address=address, hooks=len(boot.config.hooks), accounts=len(boot.config.whatsapp))
-        if shown is None:
-            return True
+    while not _is_ready(address):
+        if time.monotonic() > deadline:
+            deadline = float("inf")
+            log.error("The gateway is not ready yet, see the lines above", address=address)
+        yield
+    for account in boot.config.whatsapp:
+        log.info("Webhook path", account_id=account.id, url=f"{address}/webhooks/whatsapp/{account.id}")
+    log.info("Ready", address=address, hooks=len(boot.config.hooks), accounts=len(boot.config.whatsapp))
+    if shown is not None:
         print(demo.welcome(address, shown), flush=True)
-        demo.begin(shown)
-        return True
-
-    return announce
+        yield from demo.begin(shown)
 
 
 def _is_ready(address: str) -> bool:

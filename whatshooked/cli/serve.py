@@ -53,7 +53,7 @@ def web_processes(listener: socket.socket, count: int) -> list[Child]:
     return [Child(f"web-{i + 1}", ours("serve"), (listener.fileno(),)) for i in range(count)]
 
 
-def listen(config: Config) -> socket.socket:
+def listen(config: Config, remedy: str = "set server.port to another") -> socket.socket:
     """Return the listening socket; raises StartError with the remedy when the address is taken."""
     server = config.server
     family = socket.AF_INET6 if ":" in server.host else socket.AF_INET
@@ -64,8 +64,7 @@ def listen(config: Config) -> socket.socket:
     except OSError as error:
         listener.close()
         raise StartError(
-            f"cannot listen on {server.host}:{server.port} ({error.strerror}): "
-            "stop what listens there, or set server.port to another"
+            f"cannot listen on {server.host}:{server.port} ({error.strerror}): stop what listens there, or {remedy}"
         ) from error
     listener.listen(2048)
     listener.set_inheritable(True)

@@ -20,7 +20,7 @@ class Retry(enum.Enum):
     PACED = "paced"
 
 
-_TOKEN = "the access token is not valid any more: make a new one of a system user that never expires"  # noqa: S105 - advice about one
+_TOKEN = "the access token is not valid: copy it again, or make a new one of a system user that never expires"  # noqa: S105 - advice about one
 _SUBSCRIBE = (
     "the app is not added to the WABA, or the token lacks whatsapp_business_management and whatsapp_business_messaging"
 )
@@ -36,7 +36,7 @@ _CODES: dict[int, tuple[Retry, str]] = {
     3: (_N, _SUBSCRIBE),
     4: (_L, "too many calls of this app: wait"),
     10: (_N, _SUBSCRIBE),
-    15: (_N, "this call needs the app's own token: set business_api.app_id and app_secret"),
+    15: (_N, "this call needs the app's own token: check business_api.app_id and app_secret"),
     17: (_L, _BUSY),
     33: (_N, "the business number was deleted or its id is wrong"),
     100: (_N, "a parameter is wrong: check phone_number_id and api_version"),
@@ -97,7 +97,7 @@ _CODES: dict[int, tuple[Retry, str]] = {
     133000: (_F, "an earlier deregistration is not finished: try again"),
     133004: (_L, "Meta is out of order for a while: try again"),
     133005: (_N, "the PIN is wrong: it is the number's own two-step PIN; reset it in the WhatsApp manager"),
-    133006: (_N, "the number must be verified first: whatshooked account request-code"),
+    133006: (_N, "the number must be verified first: whatshooked account request-code, then verify-code"),
     133008: (_P, "too many wrong PINs: wait"),
     133009: (_P, "PINs came too fast: wait"),
     133010: (_N, "the number is not registered: whatshooked account register with its six-digit PIN"),

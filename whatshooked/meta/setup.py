@@ -5,7 +5,8 @@ empty: only ids are sure to be there.
 """
 
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import replace
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 from whatshooked.meta import objects
@@ -19,8 +20,14 @@ _WHOLE = (
     "health_status"
 )
 _NO_NUMBER = "phone_number_id may be the WABA's or the app's: whatshooked account numbers lists the right ones"
+_NO_WABA = "the WABA's id is wrong, or the WABA is not assigned to the token's system user"
+_NO_APP = "app_secret or app_id is wrong: copy both again (app dashboard > App settings > Basic)"
 _WABA = "id,name,account_review_status,business_verification_status,country,currency,ownership_type"
 _OBJECT = "whatsapp_business_account"
+#: Codes of a node that is not there, and of an app's own token that is none.
+_MISSING, _UNPROVEN = frozenset({100}), frozenset({100, 101, 190})
+
+Found = TypeVar("Found")
 
 
 async def debug_token(graph: Graph, access: Access, input_token: str) -> Token | GraphFailure:
@@ -45,13 +52,14 @@ async def number(graph: Graph, access: Access, number_id: str, *, whole: bool = 
 async def waba(graph: Graph, access: Access, waba_id: str) -> Waba | GraphFailure:
     """Return a WABA."""
     found = await graph.ask(access, "GET", _id(waba_id), params={"fields": _WABA})
+    found = _about(found, _NO_WABA, _MISSING)
     return found if isinstance(found, GraphFailure) else objects.waba(found)
 
 
 async def numbers(graph: Graph, access: Access, waba_id: str) -> list[Number] | GraphFailure:
     """Return a WABA's numbers."""
     params = {"fields": f"{_BRIEF},code_verification_status,platform_type"}
-    rows = await graph.pages(access, f"{_id(waba_id)}/phone_numbers", params)
+    rows = _about(await graph.pages(access, f"{_id(waba_id)}/phone_numbers", params), _NO_WABA, _MISSING)
     return rows if isinstance(rows, GraphFailure) else [objects.number(row) for row in rows]
 
 
@@ -70,7 +78,7 @@ async def wabas(graph: Graph, access: Access, business_id: str, *, client: bool 
 
 async def subscribers(graph: Graph, access: Access, waba_id: str) -> list[Subscriber] | GraphFailure:
     """Return the apps that get a WABA's webhooks."""
-    rows = await graph.pages(access, f"{_id(waba_id)}/subscribed_apps")
+    rows = _about(await graph.pages(access, f"{_id(waba_id)}/subscribed_apps"), _NO_WABA, _MISSING)
     return rows if isinstance(rows, GraphFailure) else [objects.subscriber(row) for row in rows]
 
 
@@ -79,17 +87,19 @@ async def subscribe(
 ) -> GraphFailure | None:
     """Subscribe the token's app to a WABA; with a callback URL for this WABA alone, or without one any more."""
     fields = {"override_callback_uri": override, "verify_token": verify_token} if override else {}
-    return await _do(graph, access, "POST", f"{_id(waba_id)}/subscribed_apps", fields)
+    done = await _do(graph, access, "POST", f"{_id(waba_id)}/subscribed_apps", fields)
+    return _about(done, _NO_WABA, _MISSING)
 
 
 async def unsubscribe(graph: Graph, access: Access, waba_id: str) -> GraphFailure | None:
     """Take the token's app off a WABA: its webhooks end."""
-    return await _do(graph, access, "DELETE", f"{_id(waba_id)}/subscribed_apps")
+    done = await _do(graph, access, "DELETE", f"{_id(waba_id)}/subscribed_apps")
+    return _about(done, _NO_WABA, _MISSING)
 
 
 async def subscriptions(graph: Graph, access: Access, app_id: str) -> list[Subscription] | GraphFailure:
     """Return an app's webhooks for WhatsApp; `access` is the app's own."""
-    rows = await graph.pages(access, f"{_id(app_id)}/subscriptions")
+    rows = _about(await graph.pages(access, f"{_id(app_id)}/subscriptions"), _NO_APP, _UNPROVEN)
     if isinstance(rows, GraphFailure):
         return rows
     return [found for row in rows if (found := objects.subscription(row)).object == _OBJECT]
@@ -106,7 +116,8 @@ async def set_subscription(
         "fields": ",".join(fields),
         "include_values": "true",
     }
-    return await _do(graph, access, "POST", f"{_id(app_id)}/subscriptions", wanted)
+    done = await _do(graph, access, "POST", f"{_id(app_id)}/subscriptions", wanted)
+    return _about(done, _NO_APP, _UNPROVEN - _MISSING)
 
 
 async def set_number_webhook(
@@ -155,6 +166,13 @@ async def _do(
     if found.get("success") is False:
         return GraphFailure(200, 0, 0, "Graph says that it was not done", "try again")
     return None
+
+
+def _about(found: Found | GraphFailure, hint: str, codes: frozenset[int]) -> Found | GraphFailure:
+    """Return a failure of one of these codes with the hint of the object that was asked: a code alone means any."""
+    if not isinstance(found, GraphFailure) or found.code not in codes or (found.code == 100 and found.subcode != 33):
+        return found
+    return replace(found, hint=hint)
 
 
 def _id(given: str) -> str:

@@ -4,8 +4,13 @@ import argparse
 import time
 
 from whatshooked.boot import config_path
-from whatshooked.cli.graph import chosen, connected, need, refusal, with_graph
+from whatshooked.cli.account import wabas
+from whatshooked.cli.ask import resolved
+from whatshooked.cli.doctor.facts import WHERE
+from whatshooked.cli.graph import GRAPH_URL, chosen, connected, need, refusal, with_graph
+from whatshooked.cli.program import program
 from whatshooked.config import load
+from whatshooked.config.model import DEFAULT_VERSION
 from whatshooked.errors import CommandRefused
 from whatshooked.meta import setup
 from whatshooked.meta.graph import Access, Graph, GraphFailure
@@ -27,14 +32,14 @@ def listing(options: argparse.Namespace) -> int:
 
 def businesses(options: argparse.Namespace) -> int:
     """Print the businesses that the token sees, and their WABAs; raises CommandRefused."""
-    account, _ = chosen(options.account)
-    access = Access.of(account)
+    access, _, _ = _asked(options)
 
     async def work(graph: Graph) -> list[str]:
         said = []
         seen = await setup.businesses(graph, access)
         if isinstance(seen, GraphFailure) and (seen.code in (3, 10) or 200 <= seen.code <= 299):
-            raise CommandRefused("the token lacks the permission business_management: account numbers does without it")
+            other = f"{program()} account numbers"
+            raise CommandRefused(f"the token lacks the permission business_management; {other} does without it")
         for business in need(seen):
             said.append(f"{business.id:<18} {business.name}")
             for client, kind in ((False, "own"), (True, "client's")):
@@ -49,28 +54,32 @@ def businesses(options: argparse.Namespace) -> int:
 
 def numbers(options: argparse.Namespace) -> int:
     """Print the numbers of the account's WABA, or of all that the token is for; raises CommandRefused."""
-    account, api = chosen(options.account)
-    access = Access.of(account)
+    access, number_id, configured = _asked(options)
+    given = options.waba or configured
 
     async def work(graph: Graph) -> list[str]:
-        given = options.waba or api.business_account_id
-        wabas = [given] if given else await targets(graph, access)
+        described = None if given else need(await setup.debug_token(graph, access, access.token))
+        there = [given] if described is None else await wabas.seen(graph, access, described)
+        if not there:
+            raise CommandRefused(f"the token is for all WABAs and names none: give one with --waba ({WHERE})")
         said = []
-        for waba_id in wabas:
-            found = need(await setup.numbers(graph, access, waba_id))
+        for waba_id in there:
+            found = await setup.numbers(graph, access, waba_id)
+            if isinstance(found, GraphFailure):
+                raise await wabas.refused(graph, access, "" if options.waba else number_id, waba_id, found)
             said += [f"{one.id:<18} {one.phone:<20} WABA {waba_id}  {_state(one)}" for one in found]
         return said
 
-    nothing = "no number: add one in the WhatsApp manager, or name the WABA with --waba (account businesses lists them)"
+    nothing = "no number: add one in the WhatsApp manager, or name another WABA with --waba"
     return _print(with_graph(work), nothing)
 
 
 def token(options: argparse.Namespace) -> int:
     """Print what Meta says of the account's token, never the token; 1 when it is not valid."""
-    account, api = chosen(options.account)
+    access, _, _ = _asked(options)
 
     async def work(graph: Graph) -> Token:
-        return need(await setup.debug_token(graph, Access.of(account), api.access_token))
+        return need(await setup.debug_token(graph, access, access.token))
 
     found = with_graph(work)
     end = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(found.expires_at)) if found.expires_at else "never"
@@ -83,16 +92,24 @@ def token(options: argparse.Namespace) -> int:
     return int(not found.is_valid)
 
 
-async def targets(graph: Graph, access: Access) -> list[str]:
-    """Return the WABAs that a token is made for; raises CommandRefused."""
-    found = need(await setup.debug_token(graph, access, access.token))
-    return sorted({waba_id for ids in found.targets.values() for waba_id in ids})
+def _asked(options: argparse.Namespace) -> tuple[Access, str, str]:
+    """Return as whom Meta is asked, with the ids of number and WABA: an account, or before a config `--token` alone.
+
+    Raises ConfigError and CommandRefused.
+    """
+    if options.token:
+        return Access(options.graph_url or GRAPH_URL, DEFAULT_VERSION, resolved(options.token)), "", ""
+    if options.graph_url:
+        raise CommandRefused("--graph-url goes with --token: an account has both in the config")
+    account, api = chosen(options.account)
+    return Access.of(account), api.phone_number_id, api.business_account_id or ""
 
 
 def _state(number: Number | GraphFailure) -> str:
     if isinstance(number, GraphFailure):
         return f"refused: {refusal(number)}"
-    parts = (number.status or "status not told", number.quality_rating, number.verified_name)
+    status = "not registered" if number.platform_type == "NOT_APPLICABLE" else number.status or "status not told"
+    parts = (status, number.quality_rating, number.verified_name)
     return "  ".join(part for part in parts if part)
 
 

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Awaitable, Callable
 
 from whatshooked.cli.graph import chosen, need, with_graph
+from whatshooked.cli.program import program
 from whatshooked.config.source import SourceError, is_reference, resolve
 from whatshooked.errors import CommandRefused
 from whatshooked.meta import setup
@@ -54,7 +55,7 @@ def request_code(options: argparse.Namespace) -> int:
         need(await setup.request_code(graph, access, api.phone_number_id, method=method, language=options.language))
 
     with_graph(work)
-    print(f"the code comes by {options.method.upper()}: then whatshooked account verify-code CODE")
+    print(f"the code comes by {options.method.upper()}: then {program()} account verify-code CODE")
     return 0
 
 

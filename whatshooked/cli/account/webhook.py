@@ -4,11 +4,12 @@ import argparse
 from urllib.parse import urlsplit
 
 from whatshooked.boot import config_path
-from whatshooked.cli.account.command import targets
-from whatshooked.cli.doctor.facts import WEBHOOK_PATH, callback_of, owner_of
+from whatshooked.cli.account import wabas
+from whatshooked.cli.doctor.facts import WEBHOOK_PATH, WHERE, callback_of, owner_of
 from whatshooked.cli.doctor.gather import app_access
 from whatshooked.cli.doctor.webhook import USEFUL_FIELDS
 from whatshooked.cli.graph import chosen, connected, need, with_graph
+from whatshooked.cli.program import program
 from whatshooked.config import Account, BusinessApi, load
 from whatshooked.errors import CommandRefused
 from whatshooked.meta import setup
@@ -25,13 +26,13 @@ def subscribe(options: argparse.Namespace) -> int:
 
     async def work(graph: Graph) -> list[str]:
         waba_id = await _waba_id(graph, account, api)
-        need(await setup.subscribe(graph, Access.of(account), waba_id))
+        failure = await setup.subscribe(graph, Access.of(account), waba_id)
+        if failure is not None:
+            raise await wabas.refused(graph, Access.of(account), api.phone_number_id, waba_id, failure)
         said = [f"the app is subscribed to WABA {waba_id}"]
         if not api.app_secret:
-            return [
-                *said,
-                f"subscribe the fields {', '.join(_FIELDS)} too ({_DASHBOARD}), or set app_id and app_secret",
-            ]
+            fields = ", ".join(_FIELDS)
+            return [*said, f"subscribe the fields {fields} too ({_DASHBOARD}), or set app_secret"]
         return said + _of_fields((await _as_app(graph, account, api))[2], account)
 
     print("\n".join(with_graph(work)))
@@ -80,7 +81,7 @@ def _show(account: Account, api: BusinessApi) -> int:
         said = [f"{name.replace('_', ' '):<26} {where}" for name, where in number.webhooks.items()]
         said.append(f"{'messages go to':<26} {url or 'nowhere: there is no callback URL'}  ({level or 'none'})")
         if found is None:
-            return [*said, "the fields are shown when app_id and app_secret are configured"]
+            return [*said, "the fields are shown when app_secret is configured"]
         return said + _of_fields(found, account)
 
     print("\n".join(with_graph(work)))
@@ -152,12 +153,13 @@ async def _waba_id(graph: Graph, account: Account, api: BusinessApi) -> str:
     """Return the account's WABA: as configured, as the number names it, or the token's only one."""
     if api.business_account_id:
         return api.business_account_id
-    number = await setup.number(graph, Access.of(account), api.phone_number_id, whole=True)
-    named = getattr(number, "owner", lambda _: "")("WABA")
-    known = [named] if named else await targets(graph, Access.of(account))
-    if len(known) != 1:
-        raise CommandRefused("set business_api.business_account_id: which WABA it is cannot be told from here")
-    return known[0]
+    access = Access.of(account)
+    token = await setup.debug_token(graph, access, access.token)
+    number = await setup.number(graph, access, api.phone_number_id, whole=True)
+    owner, known = await wabas.owner(graph, access, api.phone_number_id, number, token), wabas.targets(token)
+    if not owner and len(known) != 1:
+        raise CommandRefused(f"set business_api.business_account_id: which WABA it is cannot be told ({WHERE})")
+    return owner or known[0]
 
 
 def _of_fields(found: list[Subscription], account: Account) -> list[str]:
@@ -166,6 +168,6 @@ def _of_fields(found: list[Subscription], account: Account) -> list[str]:
     lacking = [name for name in _FIELDS if name not in names]
     said = [f"fields subscribed: {', '.join(names) or 'none'}"]
     if lacking:
-        fix = f"whatshooked account webhook --account {account.id} --fields {','.join(lacking)}"
+        fix = f"{program()} account webhook --account {account.id} --fields {','.join(lacking)}"
         said.append(f"not subscribed: {', '.join(lacking)} -> {fix}")
     return said

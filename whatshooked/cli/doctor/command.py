@@ -11,6 +11,7 @@ from whatshooked.cli.doctor import checks, machine
 from whatshooked.cli.doctor.findings import Finding
 from whatshooked.cli.doctor.gather import gather
 from whatshooked.cli.graph import connected
+from whatshooked.cli.program import fitting
 from whatshooked.config import Account, BusinessApi, Config, Loaded, load
 from whatshooked.errors import EmbeddedError
 from whatshooked.keys import Keys
@@ -27,6 +28,7 @@ def doctor(options: argparse.Namespace) -> int:
     accounts = connected(loaded.config, options.account)
     findings = asyncio.run(_of_accounts(accounts, loaded.config))
     findings += _of_config(loaded) + asyncio.run(_of_machine(loaded.config, accounts)) + _of_redis(loaded.config)
+    findings = [Finding(one.level, one.check, fitting(one.text), fitting(one.remedy), one.account) for one in findings]
     if options.json:
         print(as_json(findings))
     else:

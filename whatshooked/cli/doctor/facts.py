@@ -11,6 +11,8 @@ from whatshooked.meta.objects import Number, Subscriber, Subscription, Token
 
 #: The path of an account's webhook, before its id.
 WEBHOOK_PATH = "/webhooks/whatsapp/"
+#: Where people find the ids of numbers and WABAs.
+WHERE = "app dashboard > WhatsApp > API Setup, or the WhatsApp manager"
 
 
 class Probe(Struct, frozen=True):
@@ -21,8 +23,9 @@ class Probe(Struct, frozen=True):
     level: str
     #: The account whose path it is; "" when its path is none of ours.
     account_id: str
-    #: Status with a wrong verify token, and whether the right one brought the challenge back.
-    refused_with: int = 0
+    #: Status of the last answer, whether a gateway of ours gave the first, and whether the challenge came back.
+    status: int = 0
+    ours: bool = False
     verified: bool = False
     error: str = ""
 
@@ -42,7 +45,9 @@ class Facts(Struct, frozen=True, kw_only=True):
     number: Number | GraphFailure
     #: Numbers that are found under `phone_number_id`: then it is a WABA's.
     beneath: list[Number] | None
+    #: The WABA that is configured, else the learned one; and the one that number or token tell, "" when neither does.
     waba_id: str
+    learned_waba: str
     numbers: list[Number] | GraphFailure | None
     subscribers: list[Subscriber] | GraphFailure | None
     subscriptions: list[Subscription] | GraphFailure | None

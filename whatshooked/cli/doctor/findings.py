@@ -28,3 +28,12 @@ def unseen(check: str, failure: GraphFailure | None, blocked: bool) -> Finding:
 def command(action: str, facts: Facts) -> str:
     """Return the command that mends something of this account."""
     return f"whatshooked account {action} --account {facts.account.id}"
+
+
+def as_app(facts: Facts) -> str:
+    """Return what lets Meta show what an app alone may see."""
+    if not facts.api.app_secret:
+        return "set app_secret (app dashboard > App settings > Basic)" + ("" if facts.app_id else " and app_id")
+    if not facts.app_id:
+        return "set app_id (app dashboard > App settings > Basic)"
+    return "mend app_secret or app_id first: see the line app"

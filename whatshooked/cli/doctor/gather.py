@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 
 import httpx
 
+from whatshooked.cli.account import wabas
 from whatshooked.cli.doctor.facts import Facts, Probe, callback_of, owner_of
 from whatshooked.config import Account, BusinessApi
 from whatshooked.meta import setup
@@ -22,7 +23,8 @@ async def gather(graph: Graph, account: Account, api: BusinessApi, accounts: Seq
     subscriptions = await _subscriptions(graph, access, app_id, api.app_secret)
     number = await _number(graph, access, api.phone_number_id)
     beneath = None if isinstance(number, Number) else await setup.numbers(graph, access, api.phone_number_id)
-    waba_id = api.business_account_id or _waba_id(token, number)
+    learned = await wabas.owner(graph, access, api.phone_number_id, number, token)
+    waba_id = api.business_account_id or learned or _only(wabas.targets(token))
     return Facts(
         account=account,
         api=api,
@@ -33,6 +35,7 @@ async def gather(graph: Graph, account: Account, api: BusinessApi, accounts: Seq
         number=number,
         beneath=beneath if isinstance(beneath, list) else None,
         waba_id=waba_id,
+        learned_waba=learned,
         numbers=await setup.numbers(graph, access, waba_id) if waba_id else None,
         subscribers=await setup.subscribers(graph, access, waba_id) if waba_id else None,
         subscriptions=subscriptions,
@@ -85,15 +88,16 @@ async def _probe(
         return probe
     try:
         async with httpx.AsyncClient(timeout=5.0, trust_env=False) as client:
-            # A wrong token first: only who refuses it as we do is shown the right one.
-            refused = await client.get(_asking(url, secrets.token_hex(16), "1"))
+            # Only who answers as a gateway does is shown the verify token. HEAD, since a verification with a wrong
+            # one would stand in the gateway's log as a fault; 403 comes where a proxy makes a GET of it.
+            first = await client.head(url)
+            ours = first.status_code == 403 or (first.status_code == 405 and "POST" in first.headers.get("allow", ""))
             challenge = str(secrets.randbelow(10**9))
-            asking = _asking(url, owner.business_api.verify_token, challenge)
-            right = await client.get(asking) if refused.status_code == 403 else refused
+            answer = await client.get(_asking(url, owner.business_api.verify_token, challenge)) if ours else first
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         return Probe(url=url, level=level, account_id=owner.id, error=f"{type(error).__name__}: {error}".rstrip(": "))
-    verified = right.status_code == 200 and right.text == challenge
-    return Probe(url, level, owner.id, refused_with=refused.status_code, verified=verified)
+    verified = answer.status_code == 200 and answer.text == challenge
+    return Probe(url, level, owner.id, status=answer.status_code, ours=ours, verified=verified)
 
 
 def app_access(access: Access, app_id: str, secret: str) -> Access:
@@ -107,12 +111,8 @@ def _asking(url: str, verify_token: str, challenge: str) -> str:
     return f"{url}{'&' if '?' in url else '?'}{urlencode(query)}"
 
 
-def _waba_id(token: Token | GraphFailure, number: Number | GraphFailure) -> str:
-    """Return the WABA that the number names as its own, else the only one that the token is for."""
-    if isinstance(number, Number) and number.owner("WABA"):
-        return number.owner("WABA")
-    named = {waba for ids in token.targets.values() for waba in ids} if isinstance(token, Token) else set()
-    return named.pop() if len(named) == 1 else ""
+def _only(found: Sequence[str]) -> str:
+    return found[0] if len(found) == 1 else ""
 
 
 def _refusal(found: object) -> GraphFailure | None:

@@ -56,12 +56,24 @@ async def _self_test(client: httpx.AsyncClient, account: Account, api: BusinessA
         await client.post(path, content=_EMPTY, headers=headers | {"x-hub-signature-256": sign(_EMPTY, secret)})
         for secret in api.app_secret
     ]
-    good = verified.text == challenge and all(answer.status_code == 200 for answer in signed)
-    if not good or (signed and bare.status_code == 200):
-        text = "the running gateway does not answer as this config says: it has read another one"
+    wrong = _differences(verified.text == challenge, bare.status_code, [answer.status_code for answer in signed])
+    if wrong:
+        text = f"the running gateway has read another config: {', '.join(wrong)}"
         return Finding("fail", "self-test", text, "let it read the config again: kill -HUP its process", account.id)
-    how = "signed webhooks are taken, unsigned ones refused" if signed else "webhooks are taken, signed or not"
+    refused = f"signed webhooks are taken, unsigned ones refused (HTTP {bare.status_code})"
+    how = refused if signed else "unsigned webhooks are taken, since there is no app_secret"
     return Finding("ok", "self-test", f"the verify token is answered, {how}", account=account.id)
+
+
+def _differences(verified: bool, bare: int, signed: Sequence[int]) -> list[str]:
+    """Return what a running gateway does otherwise than its config says, by the statuses of what it was sent."""
+    found = [] if verified else ["it does not take this verify_token"]
+    found += [f"it refuses what this app_secret signs (HTTP {status})" for status in signed if status != 200]
+    if signed and bare == 200:
+        found.append("it takes unsigned webhooks")
+    if not signed and bare != 200:
+        found.append(f"it refuses unsigned webhooks (HTTP {bare}), so it has an app_secret")
+    return found
 
 
 async def redis(url: str, keys: Keys, *, ours: bool) -> list[Finding]:

@@ -1,6 +1,6 @@
 """The sample receiver: answers "echo: ..." to what customers write, and tells the path of each message.
 
-python -m whatshooked.simulator.receiver PORT SIMULATOR_URL
+python -m whatshooked.simulator.demo.receiver PORT SIMULATOR_URL
 """
 
 import asyncio

@@ -6,6 +6,7 @@ the messages themselves (which event is which message).
 
 from typing import Any
 
+from whatshooked.hooks import retry
 from whatshooked.meta import callback
 
 _TICKS = {"sent": "✓ sent", "delivered": "✓✓ delivered", "read": "✓✓ read", "played": "✓✓ played"}
@@ -37,6 +38,8 @@ class Story:
                 return [line for name in news["messages"] for line in self._stored(name, news)]
             case "sent":
                 return self._sent(news)
+            case "refused":
+                return [_line(self._cause(news), f"refused    by Meta {news['code']}: {news['text']}")]
             case "status":
                 return self._about(news["message_id"], _tick(news))
             case _:
@@ -53,7 +56,7 @@ class Story:
         if event_type == "hook.success":
             line = f"delivered  {data.get('hook_id')} answered {data.get('status')} in {took}"
         else:
-            line = f"refused    {data.get('hook_id')}: {data.get('error')}; it will be tried again"
+            line = f"refused    {data.get('hook_id')}: {data.get('error')}; {_again(data.get('attempt'))}"
         return self._of_event(str(data.get("event_id")), line)
 
     def _begin(self, news: Object) -> str:
@@ -73,13 +76,17 @@ class Story:
         return self._about(message_id, f"not taken  {why}; Meta tries again")
 
     def _sent(self, news: Object) -> list[str]:
+        number = self._cause(news)
+        self._remember(news["message_id"], number)
+        return [_line(number, f"reply      {news['type']}{_quoted(news.get('text'))}")]
+
+    def _cause(self, news: Object) -> int:
+        """Return the number of the message that one of the business's answers, a new one when it answers none."""
         mark = callback.read(news["body"].get("biz_opaque_callback_data"))
         number = self._numbers.get(mark.cause) if mark else None
         if number is None:
-            self._count += 1
-            number = self._count
-        self._remember(news["message_id"], number)
-        return [_line(number, f"reply      {news['type']}{_quoted(news.get('text'))}")]
+            self._count = number = self._count + 1
+        return number
 
     def _known(self, found: Object) -> list[str]:
         """Learn which event a message is; one that the simulated Meta knows nothing of came from elsewhere."""
@@ -115,6 +122,17 @@ def _tick(news: Object) -> str:
     if news["status"] == "failed":
         return f"failed     with {', '.join(map(str, news.get('codes') or ())) or 'no code'}"
     return f"           {_TICKS.get(news['status'], news['status'])}"
+
+
+def _again(attempt: Any) -> str:
+    """Return what follows an attempt that failed, by its number (from 1)."""
+    if not isinstance(attempt, int) or attempt < 1:
+        return "tried again, in seconds at first"
+    if attempt > len(retry.SCHEDULE):
+        return "that was the last try, it waits in the cache"
+    seconds = retry.SCHEDULE[attempt - 1]
+    size, unit = next((size, unit) for size, unit in ((3600, "h"), (60, "min"), (1, "s")) if seconds >= size)
+    return f"tried again in {seconds // size} {unit}"
 
 
 def _quoted(text: Any) -> str:

@@ -29,7 +29,12 @@ async def _messages(call: Call) -> dict[str, Any]:
     body = validate.decoded(call.body)
     if "status" in body:
         return _mark_read(call, body)
-    return await _send(call, body)
+    try:
+        return await _send(call, body)
+    except refusals.Refusal as refusal:
+        news = {"code": refusal.code, "text": refusal.text.removeprefix(f"(#{refusal.code}) "), "body": body}
+        call.world.tell({"kind": "refused", **news})
+        raise
 
 
 def _mark_read(call: Call, body: dict[str, Any]) -> dict[str, Any]:
