@@ -13,6 +13,8 @@ from ops.faults.steps import REPLY_STEPS, Fault
 #: The mistake that is nearest; the others are run by `make prove`.
 QUICK = ("add_without_look",)
 STEPS = tuple(Fault(name, 2) for name in REPLY_STEPS if name != "reply_gap")
+#: The steps at which a crash leaves most in doubt.
+IN_DOUBT = tuple(Fault(name, 2) for name in ("reply_asked", "reply_added", "send_claimed", "send_accepted"))
 
 
 def _marked(quick: tuple[str, ...]) -> list[Any]:
@@ -27,18 +29,21 @@ async def _green(plan: ReplyPlan, folder: Path) -> ReplyResult:
     return result
 
 
-async def test_in_hold_every_reply_is_sent_once_or_listed(tmp_path: Path) -> None:
+@pytest.mark.parametrize("faults", [IN_DOUBT, pytest.param(STEPS, marks=pytest.mark.slow)])
+async def test_in_hold_every_reply_is_sent_once_or_listed(faults: tuple[Fault, ...], tmp_path: Path) -> None:
     """Workers die at each step, Redis in between, Meta hangs after it took some: none is missing and none is twice."""
-    result = await _green(ReplyPlan(STEPS, replies=80, outages=1, width=4, trouble=TROUBLE), tmp_path)
+    plan = ReplyPlan(faults, replies=70, outages=1, width=4, trouble=TROUBLE)
+    result = await _green(plan, tmp_path)
     assert result.verdict.twice == 0
-    assert result.kills >= len(STEPS)
+    assert result.kills >= len(faults)
     assert result.verdict.states["unknown"] > 0, "nothing was ever in doubt"
 
 
 @pytest.mark.slow
 async def test_in_resend_none_is_missing(tmp_path: Path) -> None:
     """What was in doubt is sent again: every reply is in Meta's record, some of them twice."""
-    result = await _green(ReplyPlan(STEPS, replies=80, outages=1, width=4, trouble=TROUBLE, resend=True), tmp_path)
+    plan = ReplyPlan(STEPS, replies=80, outages=1, width=4, trouble=TROUBLE, told_after=None, resend=True)
+    result = await _green(plan, tmp_path)
     assert result.verdict.states == {"sent": result.verdict.replies}
     assert result.verdict.twice > 0
 
@@ -57,7 +62,7 @@ async def test_the_ledger_turns_red_for(name: str, tmp_path: Path) -> None:
     assert not result.verdict.faults, "red must come of the ledger, not of a harness that broke"
 
 
-ONE = [Asked("r1", 1)]
+ONE = [Asked("r1", "m1")]
 
 
 def _of_one(passed: int, *listed: Listed, resend: bool = False, statuses: tuple[str, ...] = ()) -> Verdict:
@@ -70,6 +75,12 @@ def test_what_meta_never_had_must_be_listed_as_such(state: str) -> None:
     assert _of_one(0).missing == ["r1"]
     assert _of_one(0, Listed("r1", "sent")).missing == ["r1"]
     assert _of_one(0, Listed("r1", state)).green
+
+
+def test_a_message_that_is_parked_asks_for_nothing() -> None:
+    """Its hook gave no answer; whatever was sent for it all the same is judged."""
+    assert judge(ONE, [], [], {"m1"}, resend=False).parked == 1
+    assert judge(ONE, [Passed("r1")], [], {"m1"}, resend=False).wrong == ["r1"]
 
 
 def test_a_double_is_never_explained_in_hold() -> None:
@@ -102,7 +113,7 @@ def test_the_lists_must_say_what_the_record_says() -> None:
 
 def test_the_replies_of_one_message_come_in_their_order() -> None:
     """A repeat counts by its first time, and what is not in the record is passed over."""
-    asked = [Asked("a", 1), Asked("b", 1), Asked("c", 1), Asked("d", 2)]
+    asked = [Asked("a", "m1"), Asked("b", "m1"), Asked("c", "m1"), Asked("d", "m2")]
     listed = [Listed(label, "sent", leases=2) for label in "abcd"]
 
     def disordered(order: str) -> list[str]:

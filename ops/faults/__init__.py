@@ -10,5 +10,14 @@ launch    runs one of our commands with a fault or a mutant in it (the product h
 valkey    a Redis that can be killed and started again on the same files
 peers     Meta, who resends until it gets a 200, and the receivers of two hooks
 stage     all the processes of one run
+strikes   lets faults come about among the workers of a stage
 campaign  one run: faults one after the other under traffic, then silence, then the verdict
+
+The same for replies, with the simulated Meta's own record of messages as the witness:
+
+reply_ledger    what customers asked for, what Meta took, what the outbox lists: missing? doubled? stuck? too fast?
+reply_mutants   known mistakes on a reply's way
+talk            the simulated Meta, customers who write, a hook that answers them
+replies         one run
+reply_runs      the long run's part about replies
 """

@@ -1,6 +1,8 @@
 """The long run: rounds of every step, random kills and Redis outages; then each mutant, and its faults without it.
 
-    python -m ops.faults [--rounds N] [--seed N] [--no-mutants]
+Events first, then replies (reply_runs.py).
+
+    python -m ops.faults [--rounds N] [--replies N] [--seed N] [--no-mutants]
 
 Prints a line a run and a verdict; exit code 0 when the product is green and every mutant red.
 """
@@ -10,9 +12,10 @@ import asyncio
 import random
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+from ops.faults import reply_runs
 from ops.faults.campaign import Plan, Result, of_mutant, run
 from ops.faults.mutants import MUTANTS
 from ops.faults.steps import STEPS, Fault
@@ -28,19 +31,25 @@ def main() -> int:
     """Carry all runs out, print the table, return the exit code."""
     parser = argparse.ArgumentParser("python -m ops.faults", description=__doc__)
     parser.add_argument("--rounds", type=int, default=6, help="rounds of every step (default 6)")
+    parser.add_argument("--replies", type=int, default=400, help="replies of a run (default 400), 0 leaves them out")
     parser.add_argument("--seed", type=int, default=1, help="the random choices (default 1)")
     parser.add_argument("--no-mutants", action="store_true", help="leave the mutants out")
     options = parser.parse_args()
     runs = list(_rounds(options.rounds, options.seed))
     if not options.no_mutants:
         runs += _mutants()
-    print(_HEAD, flush=True)
-    results = [_carry_out(name, plan, shows) for name, plan, shows in runs]
-    rounds = results[: options.rounds]
-    _summary([result for result, _ in rounds])
-    good = all(as_expected for _, as_expected in results)
+    good = _events(runs, options.rounds) if runs else True
+    if options.replies:
+        good = reply_runs.carry_out(options.replies, options.seed, mutants=not options.no_mutants) and good
     print("as it should be" if good else "NOT as it should be: see the rows marked !!")
     return 0 if good else 1
+
+
+def _events(runs: Sequence[tuple[str, Plan, str]], rounds: int) -> bool:
+    print(_HEAD, flush=True)
+    results = [_carry_out(name, plan, shows) for name, plan, shows in runs]
+    _summary([result for result, _ in results[:rounds]])
+    return all(as_expected for _, as_expected in results)
 
 
 def _rounds(count: int, seed: int) -> Iterator[tuple[str, Plan, str]]:

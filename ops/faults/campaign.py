@@ -1,10 +1,9 @@
 """One run: faults under traffic, then silence, then the verdict."""
 
 import asyncio
-import random
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,14 +11,12 @@ from ops.faults.journal import cut_off
 from ops.faults.ledger import Kept, Verdict, judge
 from ops.faults.mutants import MUTANTS
 from ops.faults.peers import Meta, Receivers
-from ops.faults.stage import HOOKS, TIMEOUT, Launched, Stage
+from ops.faults.stage import HOOKS, TIMEOUT, Stage, hook
 from ops.faults.steps import STEPS, Fault
+from ops.faults.strikes import Strikes
 from ops.faults.valkey import Valkey
 from whatshooked.stream.fsck import examine
 from whatshooked.stream.link import Link
-
-#: Seconds in which a planned fault must have come about.
-FIRES_WITHIN = 25.0
 
 
 @dataclass(frozen=True)
@@ -80,7 +77,8 @@ async def run(plan: Plan, folder: Path) -> Result:
     started = time.monotonic()
     async with Receivers(plan.slow_second) as receivers:
         with Valkey(folder / "redis") as valkey:
-            stage = Stage(folder, valkey, receivers, plan.mutants)
+            stage = Stage(folder, valkey, plan.mutants)
+            stage.configure([hook(hook_id, receivers.url(hook_id)) for hook_id in HOOKS])
             try:
                 async with asyncio.timeout(plan.limit):
                     result = await Campaign(plan, stage, receivers).run()
@@ -97,10 +95,9 @@ class Campaign:
         self._plan = plan
         self._stage = stage
         self._receivers = receivers
-        self._chance = random.Random(plan.seed)
+        self._strikes = Strikes(stage, width=plan.width, seed=plan.seed)
         self._meta = Meta(f"{stage.base}/webhooks/whatsapp/business", plan.rate, plan.seed)
         self._faulting = True
-        self._faults: list[str] = []
 
     async def run(self) -> Result:
         """Faults under traffic, silence, verdict."""
@@ -120,27 +117,18 @@ class Campaign:
 
     async def _strike(self) -> None:
         """Let every planned fault come about."""
-        gate = asyncio.Semaphore(self._plan.width)
         alone = [fault for fault in self._plan.faults if fault.step == "recover" or _is_web(fault)]
-        shared = [fault for fault in self._plan.faults if fault not in alone]
-        await asyncio.gather(*(self._beside_others(fault, gate) for fault in shared), self._outages(), self._kills())
+        shared = [self._strikes.in_a_worker(fault) for fault in self._plan.faults if fault not in alone]
+        await asyncio.gather(*shared, self._strikes.outages(self._plan.outages), self._strikes.kills(self._plan.kills))
         for fault in alone:
             await (self._in_web(fault) if _is_web(fault) else self._in_recovery(fault))
         if not self._stage.workers:
             self._stage.start("worker")
 
-    async def _beside_others(self, fault: Fault, gate: asyncio.Semaphore) -> None:
-        async with gate:
-            launched = self._stage.start("worker", fault)
-            if fault.stop:
-                await self._await(launched, Launched.begun)
-                await asyncio.to_thread(self._stage.valkey.crash)
-            await self._await(launched)
-
     async def _in_web(self, fault: Fault) -> None:
         for web in self._stage.web:
             web.kill()
-        await self._await(self._stage.start("serve", fault))
+        await self._strikes.reach(self._stage.start("serve", fault))
         if not self._stage.web:
             self._stage.start("serve")
         await self._stage.ready()
@@ -149,32 +137,10 @@ class Campaign:
         """Nobody else may recover what the prey leaves, so the others go first."""
         for worker in self._stage.workers:
             worker.kill()
-        await self._await(self._stage.start("worker", Fault("read")))
-        await self._await(self._stage.start("worker", fault))
+        await self._strikes.reach(self._stage.start("worker", Fault("read")))
+        await self._strikes.reach(self._stage.start("worker", fault))
         for _ in range(self._plan.workers):
             self._stage.start("worker")
-
-    async def _await(self, launched: Launched, reached: Callable[[Launched], bool] = Launched.struck) -> None:
-        deadline = time.monotonic() + FIRES_WITHIN
-        while not reached(launched):
-            if time.monotonic() > deadline or not (launched.running or reached(launched)):
-                self._faults.append(f"step {launched.fault} did not fire in {launched.journal.stem}")
-                return
-            await asyncio.sleep(0.05)
-
-    async def _outages(self) -> None:
-        for _ in range(self._plan.outages):
-            await asyncio.sleep(self._chance.uniform(1.0, 5.0))
-            await asyncio.to_thread(self._stage.valkey.crash)
-
-    async def _kills(self) -> None:
-        """Kill a worker at a random moment, and start another in its place."""
-        for _ in range(self._plan.kills):
-            await asyncio.sleep(self._chance.uniform(0.5, 3.0))
-            working = [one for one in self._stage.workers if one.fault is None and one.lines()]
-            if working:
-                self._chance.choice(working).kill()
-                self._stage.start("worker")
 
     async def _come_to_rest(self) -> None:
         """Wait until nothing is missing, or until nothing has changed for a while."""
@@ -190,14 +156,13 @@ class Campaign:
             await asyncio.sleep(0.2)
 
     async def _close(self) -> Result:
-        self._faults += await self._stage.stop(self._stage.workers)
-        self._faults += self._stage.unexplained_ends()
+        faults = [*self._strikes.faults, *await self._stage.stop(self._stage.workers)]
         kept = await self._stage.listing()
         verdict = self._judge(kept)
         async with Link(self._stage.valkey.url) as link:
             disagreements = await examine(link, self._stage.keys, list(HOOKS), repair=False)
         verdict.disagreements = [f"{one.what} of {one.id} {one.hook}".rstrip() for one in disagreements]
-        verdict.faults = self._faults
+        verdict.faults = faults + self._stage.unexplained_ends()
         fired = Counter(line.step for one in self._stage.launched for line in one.lines() if line.what == "fault")
         return Result(
             verdict,

@@ -16,8 +16,9 @@ from typing import Any
 
 import msgspec
 
-from ops.faults import mutants
 from ops.faults.journal import VARIABLE, Journal
+from ops.faults.mutants import MUTANTS
+from ops.faults.reply_mutants import REPLY_MUTANTS
 from ops.faults.steps import Call, Fault, arm, wrap
 
 #: Header by which a receiver knows which attempt it sees.
@@ -27,19 +28,24 @@ LEASE_MARGIN = 1.0
 ALIVE = 2
 BEAT = 0.4
 RETRIES = (0.3, 0.3, 0.6)
+#: Seconds that one send may take, seconds in which it must begin, and its lease (ms).
+SEND_TIMEOUT = 1.5
+SEND_BEGINS = 1.5
+SEND_LEASE_MS = 4_000
+_ALL_MUTANTS = dict(MUTANTS) | dict(REPLY_MUTANTS)
 
 
 def main() -> int:
     """Read the arguments, change this process's code, and be the command."""
     parser = argparse.ArgumentParser("ops.faults.launch", description=__doc__)
     parser.add_argument("--fault", type=Fault.parse, metavar="STEP[:NTH[:SECONDS[:stop]]]")
-    parser.add_argument("--mutant", action="append", default=[], choices=sorted(mutants.MUTANTS))
+    parser.add_argument("--mutant", action="append", default=[], choices=sorted(_ALL_MUTANTS))
     parser.add_argument("command", nargs="+")
     options = parser.parse_args()
     journal = Journal(Path(os.environ[VARIABLE]))
     hasten()
     for name in options.mutant:
-        mutants.MUTANTS[name].apply()
+        _ALL_MUTANTS[name].apply()
     observe(journal)
     if options.fault is not None:
         arm(options.fault, journal)
@@ -56,6 +62,9 @@ def hasten() -> None:
         ("workers.recover", "ALIVE_SECONDS", ALIVE),
         ("workers.recover", "BEAT", BEAT),
         ("whatshooked.hooks.retry", "SCHEDULE", RETRIES),
+        ("workers.outbox", "TIMEOUT", SEND_TIMEOUT),
+        ("workers.outbox", "BEGINS_WITHIN", SEND_BEGINS),
+        ("workers.outbox", "LEASE_MS", SEND_LEASE_MS),
     ):
         found = importlib.import_module(module)
         if not hasattr(found, name):

@@ -20,7 +20,7 @@ class Mutant:
     shows: str
 
 
-def _script(name: str, old: str, new: str) -> Callable[[], None]:
+def in_script(name: str, old: str, new: str) -> Callable[[], None]:
     """Return a mutant that changes a Lua script's text."""
 
     def apply() -> None:
@@ -138,13 +138,15 @@ MUTANTS: Mapping[str, Mutant] = {
     # A frozen worker wakes, posts again although its lease is long over: the other one has delivered meanwhile.
     "no_check_before_post": Mutant(_no_deadline, ("route:1:5",), "doubled"),
     # A frozen worker's "again" makes an event due that another holds: a third attempt runs beside the second.
-    "retry_without_token": Mutant(_script("retry", "and tonumber(score) == token", ""), ("refused:1:3.8",), "doubled"),
+    "retry_without_token": Mutant(
+        in_script("retry", "and tonumber(score) == token", ""), ("refused:1:3.8",), "doubled"
+    ),
     "maxlen_on_add": Mutant(
-        _script("add", "'XADD', events, id,", "'XADD', events, 'MAXLEN', '=', '10', id,"), ("read",), "lost"
+        in_script("add", "'XADD', events, id,", "'XADD', events, 'MAXLEN', '=', '10', id,"), ("read",), "lost"
     ),
     # A dead worker's consumer is dropped although entries are pending in its name.
     "delconsumer": Mutant(
-        _script(
+        in_script(
             "recover",
             "local claim, poisoned = {}, {}",
             "local claim, poisoned = {}, {}\nredis.call('XGROUP', 'DELCONSUMER', events, group, dead)",

@@ -109,14 +109,20 @@ class Receivers:
         headers = {key.lower(): value.strip() for key, _, value in (row.partition(":") for row in rows)}
         payload: Any = msgspec.json.decode(await reader.readexactly(int(headers["content-length"])))
         hook_id = line.split(" ")[1].partition("?")[0].strip("/")
+        accepted, wait, told = self._take(hook_id, payload, headers.get(ATTEMPT_HEADER, ""))
+        await asyncio.sleep(wait)
+        status = 200 if accepted else 503
+        writer.write(b"HTTP/1.1 %d X\r\nContent-Length: %d\r\n\r\n%b" % (status, len(told), told))
+        await writer.drain()
+
+    def _take(self, hook_id: str, payload: Any, attempt: str) -> tuple[bool, float, bytes]:
+        """Return whether to accept a request, after how many seconds, and the answer's body."""
         message_id, event_id = payload["message_id"], payload["event_id"]
         self._seen[message_id, hook_id] += 1
         accepted, wait = self._decide(message_id, hook_id, self._seen[message_id, hook_id])
         # Written down before the answer: whatever becomes of it, the event has arrived.
-        self.receipts.append(Receipt(hook_id, message_id, event_id, headers.get(ATTEMPT_HEADER, ""), accepted))
-        await asyncio.sleep(wait)
-        writer.write(b"HTTP/1.1 %d X\r\nContent-Length: 0\r\n\r\n" % (200 if accepted else 503))
-        await writer.drain()
+        self.receipts.append(Receipt(hook_id, message_id, event_id, attempt, accepted))
+        return accepted, wait, b""
 
     def _decide(self, message_id: str, hook_id: str, attempt: int) -> tuple[bool, float]:
         """Return whether to accept an attempt, and after how many seconds."""

@@ -27,9 +27,10 @@ from whatshooked.keys import Keys
 
 HOOKS = ("h1", "h2")
 API_KEY = "api-key-of-the-harness"
+ACCOUNT, TOKEN = "business", "token-of-the-harness"
 #: The hooks' timeout in seconds; with launch.LEASE_MARGIN it makes the lease.
 TIMEOUT = 2.0
-_REPO = Path(__file__).parent.parent.parent
+REPO = Path(__file__).parent.parent.parent
 
 
 @dataclass
@@ -76,7 +77,7 @@ class Launched:
 class Stage:
     """The processes on one Valkey and one listening socket, which outlives the web process."""
 
-    def __init__(self, folder: Path, valkey: Valkey, receivers: peers.Receivers, mutants: Sequence[str] = ()) -> None:
+    def __init__(self, folder: Path, valkey: Valkey, mutants: Sequence[str] = ()) -> None:
         self._folder = folder
         self._mutants = mutants
         self.valkey = valkey
@@ -86,7 +87,13 @@ class Stage:
         self._listener.set_inheritable(True)
         self.base = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
         (folder / "metrics").mkdir()
-        (folder / "config.json").write_text(json.dumps(_config(valkey.url, self.keys.prefix, receivers)))
+
+    def configure(self, hooks: Sequence[dict[str, Any]], **api: Any) -> None:
+        """Write the config with these hooks (`hook` makes one); `api` says more of the account's business_api."""
+        known = {"host": "127.0.0.1", "port": 0, "auth_key": API_KEY}
+        redis = {"url": self.valkey.url, "prefix": self.keys.prefix}
+        document = {"server": known, "whatsapp": [_account(**api)], "hooks": list(hooks), "redis": redis}
+        (self._folder / "config.json").write_text(json.dumps(document))
 
     @property
     def workers(self) -> list[Launched]:
@@ -107,7 +114,7 @@ class Stage:
         with (self._folder / f"{name}.log").open("ab") as log:
             process = subprocess.Popen(
                 tied([sys.executable, "-m", "ops.faults.launch", *options, "--", kind]),
-                cwd=_REPO,
+                cwd=REPO,
                 env=os.environ | self._environment(path),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -123,7 +130,7 @@ class Stage:
             LISTEN_VARIABLE: str(self._listener.fileno()),
             journal.VARIABLE: str(path),
             "PROMETHEUS_MULTIPROC_DIR": str(self._folder / "metrics"),
-            "PYTHONPATH": str(_REPO),
+            "PYTHONPATH": str(REPO),
         }
 
     async def ready(self, patience: float = 20.0) -> None:
@@ -179,27 +186,24 @@ class Stage:
 
 
 def _kept(event: dict[str, Any]) -> Kept:
-    return Kept(event["id"], event["payload"]["message_id"], event["state"], frozenset(event["hooks"]))
+    payload = event["payload"]
+    message_id = (payload if "message_id" in payload else payload["data"])["message_id"]  # a status has it deeper
+    return Kept(event["id"], message_id, event["state"], frozenset(event["hooks"]))
 
 
-def _config(url: str, prefix: str, receivers: peers.Receivers) -> dict[str, Any]:
-    api = {
+def _account(**api: Any) -> dict[str, Any]:
+    known = {
         "phone_number_id": peers.NUMBER_ID,
-        "access_token": "token-of-the-harness",
+        "access_token": TOKEN,
         "verify_token": "verify-token-of-the-harness-0123456789",
         "app_secret": peers.SECRET,
         "graph_url": "http://127.0.0.1:9",
     }
-    return {
-        "server": {"host": "127.0.0.1", "port": 0, "auth_key": API_KEY},
-        "whatsapp": [
-            {"id": "business", "type": "business-api", "phone_number": f"+{peers.PHONE}", "business_api": api}
-        ],
-        "hooks": [_hook(hook_id, receivers.url(hook_id)) for hook_id in HOOKS],
-        "redis": {"url": url, "prefix": prefix},
-    }
+    number = {"type": "business-api", "phone_number": f"+{peers.PHONE}"}
+    return {"id": ACCOUNT, **number, "business_api": known | api}
 
 
-def _hook(hook_id: str, url: str) -> dict[str, Any]:
+def hook(hook_id: str, url: str) -> dict[str, Any]:
+    """Return a hook as it stands in the config."""
     known = {"id": hook_id, "name": hook_id, "url": url, "method": "POST", "active": True}
     return known | {"events": ["message.*"], "timeout": TIMEOUT, "concurrency": 16}

@@ -1,4 +1,4 @@
-"""The steps of an event's way at which a process can be made to die or to freeze.
+"""The steps of an event's way, and of a reply's, at which a process can be made to die or to freeze.
 
 Each is a function of the product and the moment before or after one of its calls; the function is wrapped from outside,
 so there is no crash point in the product. A step comes about only when its call did something: an empty read is none.
@@ -9,7 +9,7 @@ import importlib
 import os
 import signal
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,8 +53,8 @@ class Fault:
     def parse(cls, text: str) -> "Fault":
         """Return the fault of "STEP[:NTH[:SECONDS[:stop]]]"; raises ValueError."""
         step, *rest = text.split(":")
-        if step not in STEPS:
-            raise ValueError(f"unknown step {step!r}, known: {', '.join(STEPS)}")
+        if step not in _ALL:
+            raise ValueError(f"unknown step {step!r}, known: {', '.join(_ALL)}")
         return cls(step, int(rest[0]) if rest else 1, float(rest[1]) if len(rest) > 1 else 0.0, rest[2:] == ["stop"])
 
     def __str__(self) -> str:
@@ -86,8 +86,20 @@ def _leases(_: tuple[Any, ...], result: Any) -> bool:
     return any(claimed.leases for claimed in result.values())
 
 
+def _asks(_: tuple[Any, ...], result: Any) -> bool:
+    return b"send_message" in getattr(result, "answer", b"")
+
+
+def _keeps(arguments: tuple[Any, ...], _: Any) -> bool:
+    return any(getattr(outcome, "reply", b"") for outcome in arguments[1])
+
+
+def _sent(arguments: tuple[Any, ...], result: Any) -> bool:
+    return str(arguments[3]).endswith("/messages") and isinstance(result, dict)
+
+
 _STREAM = "whatshooked.stream"
-STEPS: Mapping[str, Step] = {
+STEPS: dict[str, Step] = {
     # The web process, between ADD and its answer to Meta.
     "add": Step(f"{_STREAM}.intake", "Intake._flush", False, _some, "web"),
     "read": Step(f"{_STREAM}.consume", "Consumer.read", False, _some),
@@ -105,11 +117,30 @@ STEPS: Mapping[str, Step] = {
     # Only in a mutant that has such a gap: after the first of the two commands that ADD is.
     "gap": Step("ops.faults.mutants", "gap", False, _always, "web"),
 }
+REPLY_STEPS: dict[str, Step] = {
+    # The hook has asked for a reply, and DONE was not sent yet.
+    "reply_asked": Step("whatshooked.hooks.delivery", "Sender.post", False, _asks),
+    # DONE keeps it, and nobody here knows yet.
+    "reply_kept": Step(f"{_STREAM}.settle", "Settler._flush", False, _keeps),
+    "reply_read": Step(f"{_STREAM}.outbox", "Outbox.replies", False, _some),
+    # In the outbox, and kept beside it still: whoever reads it next puts it there again.
+    "reply_added": Step(f"{_STREAM}.outbox", "Outbox.add", False, _some),
+    "reply_moved": Step(f"{_STREAM}.outbox", "Outbox.moved", False, _always),
+    "send_claimed": Step(f"{_STREAM}.outbox", "Outbox.claim", False, lambda _, result: bool(result.leases)),
+    # Meta has it, and SETTLE was not sent yet.
+    "send_accepted": Step("whatshooked.meta.graph", "Graph.ask", False, _sent),
+    "send_settled": Step(f"{_STREAM}.outbox", "Outbox.settle", False, _some),
+    # A status is noted, and its event not routed yet: it is noted again.
+    "send_told": Step(f"{_STREAM}.outbox", "Outbox.statuses", False, _always),
+    # Only in mutants that have such a gap: between the two halves of what should be one step, or in another order.
+    "reply_gap": Step("ops.faults.reply_mutants", "gap", False, _always),
+}
+_ALL = STEPS | REPLY_STEPS
 
 
 def arm(fault: Fault, journal: Journal) -> None:
     """Make this process die or freeze by `fault`."""
-    step = STEPS[fault.step]
+    step = _ALL[fault.step]
     left = fault.nth
 
     def strike(arguments: tuple[Any, ...], result: Any) -> None:

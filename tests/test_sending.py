@@ -1,0 +1,131 @@
+"""The sending loop alone, against the simulator: its pace, leases that end before a send begins, and its last try."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+
+from tests.conftest import Gateway, account
+from tests.sends import ANA, arrive
+from tests.simulated import SPEED, Meta
+from tests.streams import LONG, until
+from whatshooked.keys import Keys
+from whatshooked.meta.failure import GraphFailure
+from whatshooked.meta.graph import Graph
+from whatshooked.meta.send import prepare
+from whatshooked.stream.link import Link
+from whatshooked.stream.outbox import MOST_LEASES, Claimed, Message, Outbox, Unknown
+from whatshooked.stream.submit import entry
+from workers import outcome
+from workers.outbox import Sending
+
+ACCOUNT = "business"
+MakeGateway = Callable[..., Gateway]
+
+
+@pytest.fixture
+def outbox(link: Link, keys: Keys) -> Outbox:
+    """An outbox under this test's prefix."""
+    return Outbox(link, keys)
+
+
+@pytest.fixture
+async def sending(make_gateway: MakeGateway, sim: Meta, outbox: Outbox) -> AsyncIterator[Sending]:
+    """The loop, for an account that is the simulator's number and whose first customer has just written."""
+    gateway = make_gateway(accounts=[account(phone_number_id=sim.number.id, access_token=sim.token, graph_url=sim.url)])
+    gateway.write()
+    config, graph = gateway.config, Graph()
+    found = Sending(outbox, graph, lambda: config)
+    arrive(sim, sim.users[0])
+    running = asyncio.create_task(found.run())
+    yield found
+    found.stopping = True
+    await running
+    await found.drain(1.0)
+    await graph.close()
+
+
+def _messages(count: int, to: str = ANA) -> list[Message]:
+    return [entry(f"m1-{i:x}", prepare({"to": to, "text": f"{i}"}, country_code="1")) for i in range(count)]
+
+
+async def _sent(sim: Meta, count: int) -> list[Any]:
+    """What Meta took, once it is as much."""
+
+    async def enough() -> bool:
+        return len(_outgoing(sim)) >= count
+
+    await until(enough)
+    return _outgoing(sim)
+
+
+def _outgoing(sim: Meta) -> list[Any]:
+    return [one for one in sim.state.messages.values() if one.outgoing]
+
+
+async def test_a_claim_says_when_the_number_may_pass_the_next(outbox: Outbox) -> None:
+    """Whoever comes back just then gets one more; where the rate keeps nothing back there is nothing to wait for."""
+
+    async def claim(most: int = 10) -> Claimed:
+        heads = (await outbox.due([ACCOUNT], 10)).get(ACCOUNT, [])
+        return await outbox.claim(ACCOUNT, heads, most=most, a_second=11, lease_ms=LONG)
+
+    messages = [
+        entry(f"m1-{i}", prepare({"to": f"+4915112345{i:03d}", "text": "hi"}, country_code="1")) for i in range(3)
+    ]
+    await outbox.add(ACCOUNT, messages)
+    assert (await claim(most=0)).wait_ms == 0
+    first = await claim()
+    assert len(first.leases) == 1
+    assert 50 < first.wait_ms <= 100
+    await asyncio.sleep(first.wait_ms / 1000)
+    assert len((await claim()).leases) == 1
+    await asyncio.sleep(0.11)
+    assert (await claim()).wait_ms == 0
+
+
+async def test_a_number_sends_as_fast_as_it_may(
+    sending: Sending, sim: Meta, outbox: Outbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One worker alone reaches the number's rate, not one a tick, and does not pass it."""
+    monkeypatch.setattr("workers.outbox.STANDARD", 20)
+    monkeypatch.setattr("workers.outbox.TICK", 1.0)
+    await outbox.add(ACCOUNT, _messages(21))
+    sent = await _sent(sim, 21)
+    took = (sent[-1].at - sent[0].at) / SPEED
+    assert 0.95 < took < 6.0, "20 messages behind the first, 19 a second"
+
+
+async def test_a_send_does_not_begin_when_its_lease_is_about_to_end(
+    sending: Sending, sim: Meta, outbox: Outbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The process stood still: the message goes back into its line, and the try does not count."""
+    monkeypatch.setattr("workers.outbox.BEGINS_WITHIN", 0.2)
+    claim, leased = outbox.claim, list[Claimed]()
+
+    async def slow(*arguments: Any, **named: Any) -> Claimed:
+        found = await claim(*arguments, **named)
+        leased.extend([found] * len(found.leases))
+        if found.leases and len(leased) == 1:
+            await asyncio.sleep(0.3)
+        return found
+
+    monkeypatch.setattr(outbox, "claim", slow)
+    await outbox.add(ACCOUNT, _messages(1))
+    await _sent(sim, 1)
+    assert len(leased) == 2
+
+    async def settled() -> bool:
+        return (await outbox.counts(ACCOUNT))["sent"] == 1
+
+    await until(settled)
+    (record,) = await outbox.page(ACCOUNT)
+    assert (record.attempts, len(_outgoing(sim))) == (1, 1)
+
+
+def test_resend_has_an_end() -> None:
+    """A Graph that takes messages and never answers gets each one as often as workers may die of it, and no more."""
+    silent = GraphFailure(0, 0, 0, "ReadTimeout", "", reached=False, uncertain=True)
+    found = [outcome.judge(silent, attempts, 1_000, resend=True) for attempts in range(1, MOST_LEASES + 1)]
+    assert [isinstance(one, Unknown) and one.resend for one in found] == [True] * (MOST_LEASES - 1) + [False]
