@@ -42,7 +42,7 @@ async def test_in_hold_every_reply_is_sent_once_or_listed(faults: tuple[Fault, .
 @pytest.mark.slow
 async def test_in_resend_none_is_missing(tmp_path: Path) -> None:
     """What was in doubt is sent again: every reply is in Meta's record, some of them twice."""
-    plan = ReplyPlan(STEPS, replies=80, outages=1, width=4, trouble=TROUBLE, told_after=None, resend=True)
+    plan = ReplyPlan(STEPS, replies=80, outages=1, width=4, trouble=TROUBLE, resend=True)
     result = await _green(plan, tmp_path)
     assert result.verdict.states == {"sent": result.verdict.replies}
     assert result.verdict.twice > 0

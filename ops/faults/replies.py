@@ -55,7 +55,7 @@ class ReplyPlan:
     trouble_every: int = 15
     #: Seconds until Meta tells that a message was sent, later than a lease's end; None = never.
     told_after: float | None = 6.0
-    #: Messages a second, in and out together, that must be reached.
+    #: Messages a second, in and out together, that must be reached, and MOST_RATE not passed; 0 = any.
     least_rate: float = 0.0
     #: Seconds without any change after which what is missing counts as missing.
     patience: float = 15.0
@@ -198,7 +198,7 @@ class ReplyCampaign:
         ]
         faults += [f"reply {name} never moved" for name, _ in await self._outbox.replies(10)]
         rate = busiest(times, STRETCH)
-        if not self._plan.least_rate <= rate <= MOST_RATE:
+        if self._plan.least_rate and not self._plan.least_rate <= rate <= MOST_RATE:
             faults.append(f"{rate:g} messages a second")
         verdict.faults = faults
         return ReplyResult(

@@ -42,6 +42,7 @@ class Launched:
     process: "subprocess.Popen[bytes]"
     journal: Path
     killed_by_us: bool = False
+    told_to_stop: bool = False
 
     @property
     def running(self) -> bool:
@@ -160,6 +161,7 @@ class Stage:
     async def stop(self, processes: Sequence[Launched], patience: float = 30.0) -> list[str]:
         """Ask processes to stop and wait; returns what went wrong."""
         for one in processes:
+            one.told_to_stop = one.running
             one.process.send_signal(signal.SIGTERM)
         deadline = time.monotonic() + patience
         for one in processes:
@@ -173,7 +175,9 @@ class Stage:
         for one in self.launched:
             code = one.process.poll()
             asked = one.killed_by_us or (one.fault is not None and one.struck())
-            if code not in (None, 0) and not (one.killed and asked):
+            # Told to stop while it was still importing, a process ends by the signal itself.
+            stopped = one.told_to_stop and code == -signal.SIGTERM
+            if code not in (None, 0) and not stopped and not (one.killed and asked):
                 found.append(f"{one.journal.stem} ended by itself with {code}")
         return found
 

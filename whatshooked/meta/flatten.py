@@ -85,8 +85,8 @@ def _status(event: Event, event_id: str) -> Object:
     }
     _add_person(data, event, recipient, contact)
     _add_callback(data, item)
-    if "errors" in item:
-        data["retry"] = _may_be_tried_again(item["errors"])
+    if event.type == "message.failed":
+        data["retry"] = _may_be_tried_again(item.get("errors"))
     if not (_add_rest(data, item, _OF_STATUS) and _tells_id_and_time(item, sent)):
         data["raw"] = item
     return {"event_type": event.type, "timestamp": when, "data": data}
