@@ -287,6 +287,15 @@ async def test_a_failure_after_the_acceptance(outbox: Outbox) -> None:
     assert (found.state, found.status, found.code, found.error) == ("failed", "failed", 131047, "Re-engagement message")
 
 
+async def test_a_strange_key_keeps_no_other_status_back(outbox: Outbox, link: Link, keys: Keys) -> None:
+    """Something else lies where a message should: its neighbours' statuses are noted, and the reader goes on."""
+    await put(outbox, message("m1"))
+    await outbox.settle(await one(outbox), Unknown("time-out"))
+    await link.call("SET", keys.outbox(ACCOUNT).message("m0"), "x")
+    await outbox.statuses([Told(ACCOUNT, name, "sent", 1_000, {}) for name in ("m0", "m1")])
+    assert await state(outbox, "m1") == "sent"
+
+
 async def test_statuses_of_strangers_are_left_alone(outbox: Outbox) -> None:
     """A status with a mark of ours that nobody remembers makes no record."""
     await told(outbox, "m9", "sent")

@@ -8,7 +8,9 @@ import secrets
 from collections.abc import Sequence
 
 import msgspec
+from redis.exceptions import RedisError
 
+from whatshooked import logs
 from whatshooked.errors import StreamUnavailable
 from whatshooked.keys import Keys
 from whatshooked.stream.link import Command, Link, Script, checked
@@ -48,6 +50,8 @@ __all__ = [
     "Told",
     "Unknown",
 ]
+
+log = logs.get("outbox")
 
 #: A script, its keys and its arguments.
 _Call = tuple[Script, list[str], list[str | bytes | float]]
@@ -186,7 +190,10 @@ class Outbox:
         return self._link.scripts.outbox_settle, keys, [recipient, message_id, token, kind, delay, hold, reason, *flat]
 
     async def statuses(self, told: Sequence[Told]) -> None:
-        """Note status webhooks of messages of ours; those of messages that nobody remembers are left alone."""
+        """Note status webhooks of messages of ours; those of messages that nobody remembers are left alone.
+
+        A key of another type is said and passed over: the reader of all events waits for this.
+        """
         script = self._link.scripts.outbox_status
         calls: list[_Call] = []
         for one in told:
@@ -194,7 +201,12 @@ class Outbox:
             keys = [box.message(one.message_id), *(box.of_state(s) for s in ("sent", "failed", "unknown"))]
             flat = [part for pair in one.fields.items() for part in pair]
             calls.append((script, keys, [one.message_id, one.status, one.at_ms, "status", one.status, *flat]))
-        checked(await self._link.run_all(calls))
+        replies = await self._link.run_all(calls)
+        strange = [isinstance(reply, RedisError) and "WRONGTYPE" in str(reply) for reply in replies]
+        for one, is_strange in zip(told, strange, strict=True):
+            if is_strange:
+                log.seldom("error", "A status cannot be noted: a key holds no message", message_id=one.message_id)
+        checked([reply for reply, is_strange in zip(replies, strange, strict=True) if not is_strange])
 
     async def decide(self, account_id: str, message: Record, decision: Decision) -> tuple[bool, State | None]:
         """Send an unknown or failed message once more, or drop an unknown one, as an operator says.
