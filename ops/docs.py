@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from whatshooked.config import schema
-from whatshooked.config.model import UNAVAILABLE, EventLogger, Hook, Media, Metrics, RedisConfig
+from whatshooked.config.model import UNAVAILABLE, EventLogger, Hook, Metrics, RedisConfig
 
 PAGE = Path(__file__).parent.parent / "docs" / "configuration.md"
 
@@ -29,7 +29,6 @@ Any value may be `env:NAME` or `file:/path` instead, so that no secret stands in
 #: Where a section stands in the file, by its Struct, for the list of what is refused.
 _PLACES: dict[type, str] = {
     Hook: "hooks[]",
-    Media: "media",
     EventLogger: "event_logger",
     RedisConfig: "redis",
     Metrics: "metrics",

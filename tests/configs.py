@@ -80,7 +80,8 @@ def old_account() -> Document:
 def small_file() -> Document:
     """Return a file that loads without any warning."""
     document = old_file()
-    for name in ("media", "event_logger", "database", "message_cache"):
+    document["media"] = {"base_url": "https://shop.example"}
+    for name in ("event_logger", "database", "message_cache"):
         del document[name]
     document["whatsapp"][0]["business_api"] |= {
         "api_version": "v25.0",

@@ -120,7 +120,6 @@ def test_refused_value(files: Files, path: str, value: object, place: str) -> No
     "path",
     [
         *(f"hooks/0/{name}" for name in ("retry", "max_age", "order", "filter", "rate", "allow_cidrs", "payload")),
-        *(f"media/{name}" for name in ("max_wait", "link_ttl", "storage")),
         "event_logger/sqlite_path",
         "redis/durability",
         "metrics/host",

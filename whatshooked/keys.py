@@ -76,6 +76,13 @@ class Keys:
         """String, expires in seconds: this worker process lives. Writer: BEAT, its heartbeat."""
         return self._tagged(f"alive:{consumer}")
 
+    def media(self, event_id: str) -> str:
+        """Hash: what `_media` found for the event: a file, or why there is none. Lives as long as the entry.
+
+        Writer: MEDIA_DONE.
+        """
+        return self._tagged(f"media:{event_id}")
+
     @property
     def replies(self) -> str:
         """Hash reply → what a hook's answer asked to send. Lives until it is in the outbox. Writer: DONE."""
@@ -105,6 +112,11 @@ class Keys:
     def switches(self) -> str:
         """Hash hook → JSON: hooks turned on or off at run time. Lives on. Writers: API, command."""
         return f"{self.prefix}:switches"
+
+    @property
+    def link_key(self) -> str:
+        """String, 32 random bytes: signs links to files. Lives on. Writer: whoever needs it first."""
+        return f"{self.prefix}:link-key"
 
     def account(self, account_id: str) -> str:
         """Hash: what the last credentials check found, so that a change is told once. Writer: worker."""

@@ -21,6 +21,9 @@ NOT_IN_URL = re.compile(r'[\s\x00-\x1f\x7f-\x9f\\<>"^`{|}]')
 DURATION = re.compile(r"(\d+(?:\.\d+)?) ?(ms|s|m|h|d)?")
 VERSION = re.compile(r"[vV]?(\d{1,3})\.(\d{1,2})")
 PREFIX = re.compile(r"[A-Za-z0-9._:-]{1,64}")
+HOST = re.compile(r"(\*\.)?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
+#: Schemes of object stores, as obstore knows them.
+STORAGES = {"s3", "gs", "az"}
 
 SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, None: 1.0}
 #: Headers that are the HTTP client's or ours; a file that sets them would break the request or its signature.
@@ -110,6 +113,26 @@ def _redis_url(value: object) -> str:
     if not fits or NOT_IN_URL.search(text):
         raise UnfitError
     return text
+
+
+def _storage(value: object) -> str:
+    text = _text(value)
+    try:
+        parts = urlsplit(text)
+    except ValueError as error:
+        raise UnfitError from error
+    if parts.scheme not in STORAGES or not parts.hostname or parts.query or NOT_IN_URL.search(text):
+        raise UnfitError
+    if "@" in parts.netloc:
+        raise UnfitError("expected a URL without user and password; they belong into media.storage_options")
+    return text.rstrip("/")
+
+
+def _host(value: object) -> str:
+    text = _text(value)
+    if not HOST.fullmatch(text):
+        raise UnfitError
+    return text.lower()
 
 
 def _header_name(value: object) -> str:
@@ -207,6 +230,9 @@ KINDS: Mapping[str, Kind] = {
     "url": Kind("an http(s) URL with a host", _url, _WEB),
     "hook_url": Kind("an http(s) URL with a host", _hook_url, _WEB),
     "redis_url": Kind("a URL such as redis://host:6379/0, rediss://host:6379/0 or unix:///path", _redis_url, _WEB),
+    "storage": Kind("an object store such as s3://bucket/prefix, gs://bucket/prefix or az://container", _storage, _WEB),
+    "host": Kind('a host name such as "cdn.example" or "*.example"', _host),
+    "text_or_number": Kind("a string", _text_or_int, _TEXT_OR_INT),
     "header_name": Kind("a header name: letters, digits and !#$%&'*+-.^_`|~", _header_name),
     "header_value": Kind("a header value: a string on one line, without control characters", _header_value),
     "method": Kind("an HTTP method such as POST", _method),

@@ -19,6 +19,10 @@ Target = Literal["file", "sqlite", "postgres"]
 HeaderName = Annotated[str, kind("header_name")]
 HeaderValue = Annotated[str, kind("header_value")]
 Url = Annotated[str, kind("url")]
+Host = Annotated[str, kind("host")]
+Mode = Literal["link", "base64", "both"]
+#: What obstore is given beside the URL; one of them is often a secret.
+StorageOption = Annotated[str, kind("text_or_number")]
 
 
 class Server(Section, frozen=True, kw_only=True):
@@ -81,14 +85,48 @@ class Hook(Section, frozen=True, kw_only=True):
     secret: Annotated[SecretText | None, kind("hook_secret"), about("key that signs each attempt")] = None
     timeout: Annotated[float, Meta(gt=0, le=3600), kind("duration"), about("time one attempt may take in all")] = 15.0
     concurrency: Annotated[int, Meta(ge=1, le=10_000), about("attempts at once per worker process")] = 64
+    media_mode: Annotated[Mode | None, about("how this hook's payloads carry media; by default `media.mode`")] = None
 
 
 class Media(Section, frozen=True, kw_only=True):
-    """How media of messages reaches the hooks."""
+    """How files of messages are fetched, kept and handed to the hooks."""
 
     data_path: Annotated[str, about("directory of stored files")] = "./data/media"
-    mode: Annotated[Literal["link", "base64", "both"], about("how a payload carries media")] = "link"
+    mode: Annotated[Mode, about("how a payload carries media")] = "link"
     base_url: Annotated[Url | None, about("prefix of links in payloads; by default http://localhost:<port>")] = None
+    max_wait: Annotated[
+        float, Meta(gt=0, le=3600), kind("duration"), about("a message waits this long at most for its file")
+    ] = 60.0
+    link_ttl: Annotated[
+        float,
+        Meta(ge=0, le=3_153_600_000),
+        kind("duration"),
+        about("links work so long without credentials; 0: only with those of the API"),
+    ] = 604_800.0
+    storage: Annotated[
+        str | None,
+        kind("storage"),
+        about("an object store in place of `data_path`: s3://, gs:// or az://bucket/prefix"),
+    ] = None
+    storage_options: Annotated[
+        dict[str, StorageOption],
+        SECRET,
+        about("what the store needs beyond its URL, such as endpoint, region, access_key_id; else the environment's"),
+    ] = field(default_factory=dict)
+    max_bytes: Annotated[int, Meta(ge=1, le=10**12), about("larger files are not fetched")] = 104_857_600
+    base64_max_bytes: Annotated[
+        int, Meta(ge=0, le=67_108_864), about("larger files go out as a link, whatever the mode")
+    ] = 5_242_880
+    concurrency: Annotated[int, Meta(ge=1, le=1000), about("files fetched at once per worker process")] = 16
+    hosts: Annotated[
+        tuple[Host, ...], about("where a token may be sent for a file, beside the host of `graph_url`; * opens a name")
+    ] = ("*.fbsbx.com", "*.fbcdn.net", "*.whatsapp.net", "graph.facebook.com")
+    max_age_days: Annotated[
+        float, Meta(ge=0, le=36_500), about("days a file is kept beyond the event that needs it; 0: for ever")
+    ] = 30.0
+    max_total_bytes: Annotated[
+        int, Meta(ge=0, le=10**16), about("bytes of files kept at most, oldest go first; 0: no bound")
+    ] = 0
 
 
 class MessageCache(Section, frozen=True, kw_only=True):
@@ -165,7 +203,6 @@ class Config(Document, frozen=True, kw_only=True):
 #: Section to keys that are promised for later: any value of them is refused by name.
 UNAVAILABLE: Mapping[type, frozenset[str]] = {
     Hook: frozenset({"retry", "max_age", "order", "filter", "rate", "allow_cidrs", "payload"}),
-    Media: frozenset({"max_wait", "link_ttl", "storage", "limits", "max_bytes", "max_size", "max_age_days"}),
     EventLogger: frozenset({"sqlite_path"}),
     RedisConfig: frozenset({"durability"}),
     Metrics: frozenset({"host", "port"}),

@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 
 import msgspec
 
-from whatshooked.config.model import DEFAULT_VERSION, Account, BusinessApi, Config, Hook, Media
+from whatshooked.config.model import DEFAULT_VERSION, Account, BusinessApi, Config, Hook
 from whatshooked.config.walk import nearest
 from whatshooked.events import EVENT_TYPES
 
@@ -36,6 +36,7 @@ SAMPLE_PASSWORDS = frozenset({"secure_password", "password", "admin", "changeme"
 #: Statuses Meta is known to send beyond the four; close in spelling to a name of ours, yet no slip.
 RARE_STATUSES = frozenset({"message.played", "message.deleted", "message.warning", "message.pending"})
 EVENT_FAMILIES = frozenset({"*", "message.*", "whatsapp.*", "hook.*", "meta.*"})
+HERE = frozenset({"localhost", "127.0.0.1", "::1"})
 SLIP = 0.85  # a name this like one of ours is a slip of the pen, not a status of Meta's
 
 
@@ -105,6 +106,7 @@ def cautions(config: Config, today: date) -> Iterator[Finding]:
     for n, hook in enumerate(config.hooks):
         yield from _hook(f"hooks[{n}]", hook, accounts)
     yield from _access(config)
+    yield from _media(config)
     yield from _not_yet(config)
 
 
@@ -187,9 +189,19 @@ def _access(config: Config) -> Iterator[Finding]:
             yield f"server.{name}", "is the value of an example, which anybody knows; choose your own"
 
 
+def _media(config: Config) -> Iterator[Finding]:
+    if config.media.base_url or not any((hook.media_mode or config.media.mode) != "base64" for hook in config.hooks):
+        return
+    far = [n for n, hook in enumerate(config.hooks) if urlsplit(hook.url).hostname not in HERE]
+    if far:
+        yield (
+            "media.base_url",
+            f"missing, so links to files point at localhost, where hooks[{far[0]}] cannot fetch them; set it to where "
+            "the gateway is reached",
+        )
+
+
 def _not_yet(config: Config) -> Iterator[Finding]:
-    if config.media != Media():
-        yield "media", "this version does not fetch media; messages go out with media.error"
     if config.event_logger.enabled:
         yield "event_logger.enabled", "this version does not log events yet; nothing is written"
 

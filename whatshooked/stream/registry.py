@@ -1,6 +1,10 @@
-"""Which hooks the keys may name: those of a living process's config, and those that were and still have keys."""
+"""What all processes of an installation have in common beside the stream: hooks, their switches, the key of links.
+
+Hooks that the keys may name are those of a living process's config, and those that were and still have keys.
+"""
 
 import json
+import secrets
 from collections.abc import Iterable, Mapping
 
 import msgspec
@@ -56,3 +60,10 @@ async def drop_lapsed(link: Link, keys: Keys, in_file: Mapping[str, bool], switc
 async def switch(link: Link, keys: Keys, hook_id: str, active: bool, in_file: bool) -> None:
     """Turn a hook on or off in every process; raises StreamUnavailable."""
     await link.call("HSET", keys.switches, hook_id, json.dumps({"active": active, "file": in_file}))
+
+
+async def link_key(link: Link, keys: Keys) -> bytes:
+    """Return the 32 bytes that sign links to files, made by whoever asks first; raises StreamUnavailable."""
+    await link.call("SET", keys.link_key, secrets.token_bytes(32), "NX")
+    found: bytes = await link.call("GET", keys.link_key)
+    return found
