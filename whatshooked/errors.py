@@ -9,7 +9,8 @@ WhatsHookedError
 │   ├── CommandRefused       what a command was asked to do cannot be done, or Meta refused it
 │   └── StartError           a port is taken, or the configured Redis cannot keep our promises
 └── OursError                something of ours, or what we depend on, is in trouble
-    └── StreamUnavailable    Redis did not take or give what was asked; try again
+    ├── StreamUnavailable    Redis did not take or give what was asked; try again
+    └── StoreUnavailable     the store of files did not take or give one; the message names place and remedy
 """
 
 
@@ -59,6 +60,10 @@ class OursError(WhatsHookedError):
 
 class StreamUnavailable(OursError):  # noqa: N818 - names a state, as HTTP's 503 does
     """Redis did not take or give what was asked; whoever asked may try again."""
+
+
+class StoreUnavailable(OursError):  # noqa: N818 - as above
+    """The store of files cannot take or give one now: full, read-only or away; the message names place and remedy."""
 
 
 #: Exit codes of commands beside 0, 1 (something was found or refused) and 2 (wrong usage), after sysexits.h.

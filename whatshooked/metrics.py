@@ -69,6 +69,19 @@ OUTBOX_UNKNOWN = Counter("whatshooked_messages_unknown", "Messages whose send ha
 REPLIES = Counter("whatshooked_replies", "Answers of hooks that ask to send, by result", ["hook", "result"])
 #: Calls to Graph, by error code (0: fine, -1: no answer, `http 503`: an answer without a code).
 GRAPH = Counter("whatshooked_graph_calls", "Calls to Meta's Graph API, by answer", ["code"])
+#: refused: a link is over (`media.link_ttl`) or was changed; missing: retention took the file, or it never came;
+#: unavailable: see the log, which names disk or bucket and the remedy.
+MEDIA_SERVED = Counter("whatshooked_media_served", "Requests for stored files, by what came of them", ["result"])
+#: too_old, too_many_bytes: as `media.max_age_days` and `media.max_total_bytes` say.
+MEDIA_REMOVED = Counter("whatshooked_media_removed", "Stored files removed, by reason", ["reason"])
+#: Beside it: a file whose content others share frees none.
+MEDIA_REMOVED_BYTES = Counter("whatshooked_media_removed_bytes", "Bytes freed by removing stored files")
+#: Grows faster than its disk: lower `media.max_age_days`, or set `media.max_total_bytes`.
+MEDIA_BYTES = Gauge(
+    "whatshooked_media_bytes", "Bytes of all stored contents, at upkeep's last look", multiprocess_mode="mostrecent"
+)
+#: More files than bytes explain: one content went to many messages, and is stored once.
+MEDIA_FILES = Gauge("whatshooked_media_files", "Stored files, at upkeep's last look", multiprocess_mode="mostrecent")
 #: Below 14: make a token of a system user that never expires (+Inf here), set it, reload.
 TOKEN_DAYS = Gauge(
     "whatshooked_token_days_left", "Days until the access token ends", ["account"], multiprocess_mode="mostrecent"

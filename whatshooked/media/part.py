@@ -1,0 +1,137 @@
+"""A file on its way in: a temporary file that nobody sees, hashed as it is written, whole or gone in the end.
+
+A lock on it says that its process lives: what a kill left behind has none, and upkeep removes it.
+"""
+
+import asyncio
+import contextlib
+import errno
+import fcntl
+import hashlib
+import os
+import uuid
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Self
+
+from msgspec import structs
+
+from whatshooked.media.faults import told
+from whatshooked.media.store import About
+
+#: Bytes that wait in memory: the way to another thread costs more than a small write.
+BUFFER = 256 * 1024
+
+#: Makes a whole temporary file visible: its path, account, file name and what is known of it.
+Place = Callable[[Path, str, str, About], Awaitable[None]]
+
+
+class Part:
+    """One file being received; an async context manager that leaves nothing behind unless `keep` was called."""
+
+    def __init__(self, folder: Path, path: Path, file: IO[bytes], place: Place) -> None:
+        self._folder = folder
+        self._path = path
+        self._file = file
+        self._place = place
+        self._hash = hashlib.sha256()
+        self._buffer = bytearray()
+        self._written = 0
+        self._hop: asyncio.Future[None] | None = None
+
+    @classmethod
+    async def begin(cls, folder: Path, place: Place) -> Self:
+        """Make a temporary file in the folder for them; raises StoreUnavailable."""
+        path = folder / uuid.uuid4().hex
+        with told(folder.parent):
+            file = await asyncio.to_thread(_create, path)
+        return cls(folder, path, file, place)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        # Whoever was cancelled left a thread at work with the file.
+        if self._hop is not None and not self._hop.done():
+            await asyncio.wait([self._hop])
+        await asyncio.to_thread(self._discard)
+
+    @property
+    def size(self) -> int:
+        """Bytes given so far."""
+        return self._written + len(self._buffer)
+
+    def digest(self) -> str:
+        """Return the SHA-256 (hex) of all that was given so far."""
+        found = self._hash.copy()
+        found.update(self._buffer)
+        return found.hexdigest()
+
+    async def write(self, chunk: bytes) -> None:
+        """Add bytes; raises StoreUnavailable when the disk does not take them."""
+        self._buffer += chunk
+        if len(self._buffer) >= BUFFER:
+            await self._flush(sync=False)
+
+    async def keep(self, account_id: str, filename: str, about: About) -> None:
+        """Make the file visible, all of it at once; again for one that is there already. Raises StoreUnavailable."""
+        about = structs.replace(about, sha256=self.digest(), size=self.size)  # what is shared is named by this hash
+        await self._flush(sync=True)
+        await self._place(self._path, account_id, filename, about)
+
+    async def _flush(self, *, sync: bool) -> None:
+        data, self._buffer = self._buffer, bytearray()
+        self._written += len(data)
+        self._hop = asyncio.get_running_loop().run_in_executor(None, self._write, data, sync)
+        with told(self._folder.parent):
+            await asyncio.shield(self._hop)
+
+    def _write(self, data: bytearray, sync: bool) -> None:
+        self._hash.update(data)
+        rest = memoryview(data)
+        while rest:
+            rest = rest[self._file.write(rest) :]
+        if sync:
+            os.fsync(self._file.fileno())
+            if os.fstat(self._file.fileno()).st_size != self._written:
+                raise OSError(errno.EIO, "the file is not what was written to it")
+
+    def _discard(self) -> None:
+        with contextlib.suppress(OSError):
+            self._file.close()
+        with contextlib.suppress(OSError):
+            self._path.unlink(missing_ok=True)
+
+
+def _create(path: Path) -> IO[bytes]:
+    try:
+        file = path.open("xb", buffering=0)
+    except FileNotFoundError:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.open("xb", buffering=0)
+    with contextlib.suppress(OSError):  # where there are no locks age alone counts
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    return file
+
+
+def clear(folder: Path, before: float) -> None:
+    """Remove temporary files older than `before` (seconds since 1970) whose process is gone; raises OSError."""
+    with contextlib.suppress(FileNotFoundError), os.scandir(folder) as found:
+        for item in found:
+            with contextlib.suppress(FileNotFoundError):
+                if item.stat(follow_symlinks=False).st_mtime < before and _is_left(item.path):
+                    Path(item.path).unlink()
+
+
+def _is_left(path: str) -> bool:
+    with Path(path).open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
+    return True

@@ -1,0 +1,103 @@
+"""What a store of files can do; `local` keeps them in a folder, `remote` in a bucket.
+
+async with await store.part() as part:
+    await part.write(chunk)
+    await part.keep(account_id, filename, About(mime_type, original, part.digest(), part.size))
+"""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+import msgspec
+
+from whatshooked.config import Media
+
+if TYPE_CHECKING:
+    from whatshooked.media.part import Part
+
+#: Seconds for which nothing is removed: a file's event may be on its way, or the file itself.
+YOUNG = 3600.0
+
+
+class About(msgspec.Struct, frozen=True):
+    """What is known of a file: type, the sender's name for it ("" if none), hash of its content (hex), bytes."""
+
+    mime_type: str
+    original: str
+    sha256: str
+    size: int
+
+
+class LocalFile(NamedTuple):
+    """A file of this machine; `about.sha256` is "" when an earlier program stored it."""
+
+    path: Path
+    about: About
+    #: Seconds since 1970 at which it was written.
+    modified: float
+
+
+class RemoteFile(NamedTuple):
+    """A file of a bucket: whoever asks at this URL soon gets it, without credentials."""
+
+    url: str
+
+
+class Held(NamedTuple):
+    """A stored file as retention sees it; `folder` is that of its account (`names.account_folder`)."""
+
+    folder: str
+    filename: str
+    size: int
+    #: Seconds since 1970.
+    stored_at: float
+    #: Files with the same one are the same content, stored once.
+    content: int | str
+
+
+class Store(Protocol):
+    """Keeps files by account and name. Every call raises StoreUnavailable when the disk or bucket does not serve it."""
+
+    async def part(self) -> "Part":
+        """Begin a file: nobody sees it before `Part.keep`."""
+        ...
+
+    async def has(self, account_id: str, filename: str) -> bool:
+        """Return whether there is such a file."""
+        ...
+
+    async def find(self, account_id: str, filename: str, *, head: bool = False) -> LocalFile | RemoteFile | None:
+        """Return where a file can be had, `head` for its headers alone; None when there is none."""
+        ...
+
+    async def read(self, account_id: str, filename: str, most: int) -> bytes | None:
+        """Return a file's content; None when there is none, or it has more than `most` bytes."""
+        ...
+
+    def held(self) -> AsyncIterator[list[Held]]:
+        """Yield all that retention may remove, some at a time; an earlier program's files are not among it."""
+        ...
+
+    async def remove(self, files: list[Held]) -> int:
+        """Remove files, and contents that no file shares any more; return the bytes freed."""
+        ...
+
+    async def tidy(self) -> int:
+        """Remove what processes left behind that died over an hour ago; return the bytes all contents take now."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of connections."""
+        ...
+
+
+def open_store(media: Media) -> Store:
+    """Return the store that a config names; nothing is made or asked before the first call."""
+    if media.storage is None:
+        from whatshooked.media.local import LocalStore
+
+        return LocalStore(Path(media.data_path))
+    from whatshooked.media.remote import RemoteStore
+
+    return RemoteStore(media.storage, media.storage_options, Path(media.data_path))

@@ -1,0 +1,63 @@
+"""Removes what retention says has to go, some at a time, and what dead processes left behind."""
+
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from typing import NamedTuple
+
+from whatshooked import logs, metrics
+from whatshooked.media.names import account_folder
+from whatshooked.media.retention import Going, Limits, Name, going, interesting
+from whatshooked.media.store import Held, Store
+
+log = logs.get("media")
+
+#: Files removed between two questions whether somebody needs them by now.
+BATCH = 200
+
+#: Answers the files that cached events still need, by account id and file name.
+Needed = Callable[[], Awaitable[set[tuple[str, str]]]]
+
+
+class Swept(NamedTuple):
+    """Files removed by reason, and bytes freed; contents that are still shared freed none."""
+
+    count_by_reason: dict[str, int]
+    bytes: int
+
+
+async def sweep(store: Store, limits: Limits, needed: Needed) -> Swept:
+    """Remove the files that nobody needs and that are over a limit; raises StoreUnavailable, and what `needed` does."""
+    now, count = time.time(), 0
+    files: list[Held] = []
+    async for batch in store.held():
+        count += len(batch)
+        files += [held for held in batch if interesting(held, limits, now)]
+    if going(files, limits, frozenset(), now):
+        swept = await _remove(store, going(files, limits, await _names(needed), now), needed)
+    else:
+        swept = Swept({}, 0)
+    metrics.MEDIA_FILES.set(count - sum(swept.count_by_reason.values()))
+    metrics.MEDIA_BYTES.set(await store.tidy())
+    return swept
+
+
+async def _remove(store: Store, plan: list[Going], needed: Needed) -> Swept:
+    counts: Counter[str] = Counter()
+    freed = 0
+    for start in range(0, len(plan), BATCH):
+        wanted = await _names(needed)
+        batch = [one for one in plan[start : start + BATCH] if (one.held.folder, one.held.filename) not in wanted]
+        bytes_freed = await store.remove([one.held for one in batch])
+        metrics.MEDIA_REMOVED_BYTES.inc(bytes_freed)
+        for one in batch:
+            metrics.MEDIA_REMOVED.labels(one.reason).inc()
+        counts.update(one.reason for one in batch)
+        freed += bytes_freed
+    if counts:
+        log.info("Stored files removed", **counts, bytes=freed)
+    return Swept(dict(counts), freed)
+
+
+async def _names(needed: Needed) -> set[Name]:
+    return {(account_folder(account_id), filename) for account_id, filename in await needed()}
