@@ -26,7 +26,7 @@ import msgspec
 from whatshooked.media import names
 from whatshooked.media.faults import told
 from whatshooked.media.part import Part, clear
-from whatshooked.media.store import YOUNG, About, Held, LocalFile
+from whatshooked.media.store import YOUNG, About, Held, LocalFile, Tidied
 
 _SUFFIX = ".json"
 #: Upkeep may take a content away while it is being shared; it will not so often.
@@ -82,8 +82,8 @@ class LocalStore:
         with told(self._folder):
             return await asyncio.to_thread(lambda: sum(map(self._remove, files)))
 
-    async def tidy(self) -> int:
-        """Remove what the dead left; return the bytes that contents take."""
+    async def tidy(self) -> Tidied:
+        """Remove what the dead left."""
         with told(self._folder):
             return await asyncio.to_thread(self._tidy)
 
@@ -210,10 +210,11 @@ class LocalStore:
             pass
         return size
 
-    def _tidy(self) -> int:
+    def _tidy(self) -> Tidied:
         before = time.time() - YOUNG
         clear(self._parts, before)
-        return self._tidy_names(before) + self._tidy_contents(before)
+        alone, (freed, shared) = self._tidy_names(before), self._tidy_contents(before)
+        return Tidied(freed, alone + shared)
 
     def _tidy_names(self, before: float) -> int:
         """Remove descriptions without a file; return the bytes of files that share nothing."""
@@ -230,18 +231,19 @@ class LocalStore:
                             Path(item.path).unlink()
         return total
 
-    def _tidy_contents(self, before: float) -> int:
-        """Remove contents without a name; return the bytes of the others."""
-        total = 0
+    def _tidy_contents(self, before: float) -> Tidied:
+        """Remove contents without a name."""
+        freed, kept = 0, 0
         for folder in _folders(self._contents):
             for item in _entries(self._contents / folder):
                 with contextlib.suppress(FileNotFoundError):
                     found = Path(item.path).stat()
                     if found.st_nlink == 1 and found.st_ctime < before:
                         Path(item.path).unlink()
+                        freed += found.st_size
                     else:
-                        total += found.st_size
-        return total
+                        kept += found.st_size
+        return Tidied(freed, kept)
 
     def _content(self, sha256: str) -> Path:
         return self._contents / sha256[:2] / sha256

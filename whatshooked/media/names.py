@@ -21,6 +21,8 @@ _MOST_ORIGINAL = 120
 _MOST_PART = 255
 #: What may stand in a file's extension; one taken from a name for people must be short.
 _EXTENSION = re.compile(r"\.[a-z0-9]{1,8}")
+#: A MIME type with parameters, of printable characters (RFC 9110 section 8.3.1).
+_TYPE = re.compile(r"[\w!#$&^.+-]{1,127}/[\w!#$&^.+-]{1,127}(?: *;[ -~]{0,200})?", re.ASCII)
 #: Not a letter of anything: controls, line ends, and the marks by which text runs backwards and hides its extension.
 _HIDDEN = re.compile(
     r"[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufeff\ufff9-\uffff]"
@@ -79,14 +81,25 @@ def type_of(name: str) -> str:
     return ours or _KNOWN.guess_type(f"file{own}")[0] or UNKNOWN_TYPE
 
 
+def sendable_type(mime_type: str) -> str:
+    """Return a MIME type as it may stand in a header; what is none says nothing."""
+    return mime_type if _TYPE.fullmatch(mime_type) else UNKNOWN_TYPE
+
+
 def essence_of(mime_type: str) -> str:
     """Return a MIME type without its parameters."""
     return mime_type.partition(";")[0].strip().lower()
 
 
+def label(mime_type: str, original: str) -> str:
+    """Return a short name for a type and a name for people: the same for the same, with the type's extension."""
+    text = f"{mime_type}\n{original}".encode("utf-8", "surrogatepass")
+    return f"{hashlib.sha256(text).hexdigest()[:16]}{extension(mime_type, original)}"
+
+
 def account_folder(account_id: str) -> str:
-    """Return the folder of an account's files: its id, when that is safe."""
-    return _part(account_id)
+    """Return the folder of an account's files: its id, when that is safe. It is the operator's word, not a payload's."""
+    return account_id if is_part(account_id) and MARK not in account_id else _part(account_id)
 
 
 def is_part(text: str) -> bool:

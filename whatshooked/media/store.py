@@ -56,6 +56,13 @@ class Held(NamedTuple):
     content: int | str
 
 
+class Tidied(NamedTuple):
+    """Bytes that were freed, and that all contents take now."""
+
+    freed: int
+    kept: int
+
+
 class Store(Protocol):
     """Keeps files by account and name. Every call raises StoreUnavailable when the disk or bucket does not serve it."""
 
@@ -80,11 +87,11 @@ class Store(Protocol):
         ...
 
     async def remove(self, files: list[Held]) -> int:
-        """Remove files, and contents that no file shares any more; return the bytes freed."""
+        """Remove files; return the bytes freed so far, the rest comes with `tidy`."""
         ...
 
-    async def tidy(self) -> int:
-        """Remove what processes left behind that died over an hour ago; return the bytes all contents take now."""
+    async def tidy(self) -> Tidied:
+        """Remove what nobody has a name for: it was left by processes that died over an hour ago, or by `remove`."""
         ...
 
     async def close(self) -> None:

@@ -38,7 +38,12 @@ async def sweep(store: Store, limits: Limits, needed: Needed) -> Swept:
     else:
         swept = Swept({}, 0)
     metrics.MEDIA_FILES.set(count - sum(swept.count_by_reason.values()))
-    metrics.MEDIA_BYTES.set(await store.tidy())
+    tidied = await store.tidy()
+    metrics.MEDIA_BYTES.set(tidied.kept)
+    metrics.MEDIA_REMOVED_BYTES.inc(tidied.freed)
+    swept = swept._replace(bytes=swept.bytes + tidied.freed)
+    if swept.bytes or swept.count_by_reason:
+        log.info("Stored files removed", **swept.count_by_reason, bytes=swept.bytes)
     return swept
 
 
@@ -54,8 +59,6 @@ async def _remove(store: Store, plan: list[Going], needed: Needed) -> Swept:
             metrics.MEDIA_REMOVED.labels(one.reason).inc()
         counts.update(one.reason for one in batch)
         freed += bytes_freed
-    if counts:
-        log.info("Stored files removed", **counts, bytes=freed)
     return Swept(dict(counts), freed)
 
 
