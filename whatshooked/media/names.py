@@ -98,7 +98,7 @@ def label(mime_type: str, original: str) -> str:
 
 
 def account_folder(account_id: str) -> str:
-    """Return the folder of an account's files: its id, when that is safe. It is the operator's word, not a payload's."""
+    """Return the folder of an account's files: its id, which is an operator's word and so mostly safe."""
     return account_id if is_part(account_id) and MARK not in account_id else _part(account_id)
 
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 from litestar import Litestar
 from litestar.openapi.spec import (
     Components,
+    OpenAPIFormat,
     OpenAPIMediaType,
     OpenAPIResponse,
     OpenAPIType,
@@ -42,6 +43,9 @@ COMPONENTS = Components(
         "basic": SecurityScheme(type="http", scheme="basic", description="server.username and server.password"),
         "key": SecurityScheme(type="apiKey", name="X-API-Key", security_scheme_in="header", description="auth_key"),
         "bearer": SecurityScheme(type="http", scheme="bearer", description="server.auth_key"),
+        "link": SecurityScheme(
+            type="apiKey", name="signature", security_scheme_in="query", description="a link as payloads carry it"
+        ),
     },
 )
 #: Any one of them will do.
@@ -96,6 +100,20 @@ _REFUSED = {
     "500": "an error of ours: send it again",
     "503": "Redis did not take it all: send it again",
 }
+_FILE = {
+    "200": "the file; of several ranges at once all of it",
+    "206": "the bytes of `Range`",
+    "304": "the file is the one of `If-None-Match` or `If-Modified-Since`",
+    "307": "where an object store has it, for some minutes",
+}
+_NO_FILE = {
+    "401": "credentials are missing or wrong",
+    "403": "the link's time is over or it was changed; or no credentials are configured",
+    "404": "no such file",
+    "416": "the file is shorter: see Content-Range",
+    "429": "too many wrong credentials: see Retry-After",
+    "503": "Redis or the store of files does not answer",
+}
 _VERIFIED = {"200": "the challenge", "403": "the token is not the account's, or there is no such account"}
 
 
@@ -119,6 +137,7 @@ def describe(app: Litestar) -> None:
         content = {"application/json": OpenAPIMediaType(schema=Schema(type=OpenAPIType.OBJECT))}
         ready.responses["503"] = OpenAPIResponse(description="Redis does not take a write", content=content)
     paths["/webhooks/whatsapp/{account_id}"] = _webhook()
+    paths["/api/media/{account_id}/{filename}"] = _media()
 
 
 def _errors(path: str, *, posts: bool) -> dict[str, str]:
@@ -149,6 +168,26 @@ def _webhook() -> PathItem:
             request_body=body,
             responses={"200": OpenAPIResponse(description=_TAKEN), **_texts(_REFUSED)},
         ),
+    )
+
+
+def _media() -> PathItem:
+    named: list[Parameter | Reference] = [
+        Parameter("account_id", "path", schema=_TEXT, description="whatsapp[].id", required=True),
+        Parameter("filename", "path", schema=_TEXT, description="as payloads name it", required=True),
+        Parameter("expires", "query", schema=_TEXT, description="of a link: seconds since 1970"),
+        Parameter("Range", "header", schema=_TEXT, description="bytes=0-1023"),
+    ]
+    content = {"*/*": OpenAPIMediaType(schema=Schema(type=OpenAPIType.STRING, format=OpenAPIFormat.BINARY))}
+    answers: dict[str, OpenAPIResponse | Reference] = {
+        code: OpenAPIResponse(description=text, content=content if code in ("200", "206") else None)
+        for code, text in _FILE.items()
+    }
+    answers |= {code: _error(text) for code, text in _NO_FILE.items()}
+    return PathItem(
+        get=Operation(
+            ["media"], "Get a stored file", parameters=named, responses=answers, security=[*SECURITY, {"link": []}]
+        )
     )
 
 

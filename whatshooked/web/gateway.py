@@ -3,9 +3,10 @@
 from whatshooked import logs
 from whatshooked.boot import follow_reloads, read_again
 from whatshooked.config import Config
-from whatshooked.errors import StreamUnavailable
+from whatshooked.errors import ConfigError, StreamUnavailable
 from whatshooked.hooks.hook import Hooks
 from whatshooked.keys import Keys
+from whatshooked.media.store import Store, open_store
 from whatshooked.meta.accounts import Accounts
 from whatshooked.meta.signature import Signer
 from whatshooked.stream.cache import Cache
@@ -13,7 +14,7 @@ from whatshooked.stream.consume import ensure_group
 from whatshooked.stream.intake import Intake
 from whatshooked.stream.link import Link
 from whatshooked.stream.outbox import Outbox
-from whatshooked.stream.registry import hooks_now
+from whatshooked.stream.registry import hooks_now, link_key
 from whatshooked.stream.replay import Operator
 
 log = logs.get("web")
@@ -39,6 +40,8 @@ class Gateway:
         self.cache = Cache(self.link, self.keys)
         self.outbox = Outbox(self._send, self.keys)
         self.messages = Outbox(self.link, self.keys)
+        self._link_key = b""
+        self.store: Store = open_store(config.media)
         self._use(config)
 
     def _use(self, config: Config) -> None:
@@ -63,16 +66,29 @@ class Gateway:
         await self._add.close()
         await self._probe.close()
         await self._send.close()
+        await self.store.close()
         await self.link.close()
 
     def reload(self) -> None:
         """Read the config again, all of it or nothing; address and Redis stay until a restart."""
-        if (found := read_again(self.config)) is not None:
-            self._use(found)
+        if (found := read_again(self.config)) is None:
+            return
+        if found.media != self.config.media:
+            try:
+                self.store = open_store(found.media)
+            except ConfigError as error:
+                log.error("The store of files stays the old one until a restart", fault=str(error))
+        self._use(found)
 
     async def hooks(self) -> Hooks:
         """Return the hooks of this moment, with the run-time switches; raises StreamUnavailable."""
         return await hooks_now(self.link, self.keys, self.config)
+
+    async def link_key(self) -> bytes:
+        """Return what signs links to files, asked for once; raises StreamUnavailable."""
+        if not self._link_key:
+            self._link_key = await link_key(self.link, self.keys)
+        return self._link_key
 
     async def operator(self) -> Operator:
         """Return what replays, deletes and clears, by the hooks of this moment; raises StreamUnavailable."""
