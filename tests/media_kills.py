@@ -1,0 +1,122 @@
+"""Keeps a file in a process that is killed at the nth line of the store, for every n; a program of its own.
+
+`python -m tests.media_kills FOLDER`: each line it writes is what was found after one kill, and what a second try made.
+"""
+
+import asyncio
+import json
+import os
+import shutil
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from types import FrameType
+from typing import Any
+from unittest.mock import patch
+
+from whatshooked.media import local, part
+from whatshooked.media.store import About
+
+CONTENT = b"what a customer sent " * 20_000
+TRACED = {local.__file__, part.__file__}
+
+
+def killer(n: int) -> Callable[[FrameType, str, Any], Any]:
+    """A trace function that ends this process at the nth line of the store."""
+    left = [n]
+
+    def trace(frame: FrameType, event: str, _: Any) -> Any:
+        if frame.f_code.co_filename not in TRACED:
+            return None
+        if event == "line":
+            left[0] -= 1
+            if left[0] == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+        return trace
+
+    return trace
+
+
+async def keep(folder: Path, filename: str, content: bytes = CONTENT) -> None:
+    """Keep one file."""
+    async with await local.LocalStore(folder).part() as one:
+        await one.write(content)
+        await one.keep("business", filename, About("image/jpeg", "", one.digest(), one.size))
+
+
+def in_child(act: Callable[[], None]) -> int:
+    """Run something in a process of its own; returns how it ended."""
+    child = os.fork()
+    if child == 0:
+        try:
+            act()
+            os._exit(0)
+        except BaseException:
+            os._exit(1)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def kept(folder: Path, filename: str) -> None:
+    """Keep one file, in peace."""
+    asyncio.run(keep(folder, filename))
+
+
+def killed_keep(folder: Path, n: int) -> None:
+    """Keep a file, and be killed at the nth line."""
+    trace = killer(n)  # one count for all threads
+    threading.settrace(trace)
+    sys.settrace(trace)
+    asyncio.run(keep(folder, "m_1.jpg"))
+
+
+async def look(folder: Path) -> dict[str, Any]:
+    """What a reader of the store sees, and what lies in the folder for people."""
+    found = await local.LocalStore(folder).find("business", "m_1.jpg")
+    plain = folder / "business" / "m_1.jpg"
+    return {
+        "visible": found is not None,
+        "described": bool(found and found.about.sha256),
+        "whole": plain.read_bytes() == CONTENT if plain.exists() else None,
+    }
+
+
+async def empty(folder: Path) -> None:
+    """Let retention take all files, and clear what the dead left."""
+    store = local.LocalStore(folder)
+    with patch.object(local, "YOUNG", -60.0):  # as if hours had gone by
+        await store.tidy()
+        async for batch in store.held():
+            await store.remove(batch)
+        await store.tidy()
+
+
+def files(folder: Path) -> list[str]:
+    """Every file in the folder."""
+    return [str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()]
+
+
+def main() -> None:
+    """Kill at the first line, the second, and so on, until one is never reached."""
+    place = Path(sys.argv[1])
+    others = sys.argv[2:]
+    for n in range(1, 5000):
+        folder = place / str(n)
+        for other in others:
+            assert in_child(partial(kept, folder, other)) == 0
+        ended = in_child(partial(killed_keep, folder, n))
+        found = {"ended": ended} | asyncio.run(look(folder))
+        again = in_child(partial(kept, folder, "m_1.jpg"))
+        found |= {"again": again, "then": asyncio.run(look(folder))}
+        asyncio.run(empty(folder))
+        found["left"] = files(folder)
+        print(json.dumps(found), flush=True)
+        shutil.rmtree(folder)
+        if ended == 0:
+            return
+
+
+if __name__ == "__main__":
+    main()
