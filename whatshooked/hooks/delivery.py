@@ -1,18 +1,13 @@
-"""One POST to one hook: the seam behind which the HTTP client stands.
-
-The client is Rust's reqwest through pyreqwest: the fastest of those that keep a total deadline, stream the answer (so
-that a huge one is not read) and leave redirects, proxies of the environment and decompression alone.
-"""
+"""One POST to one hook: the seam behind which the HTTP client (wire.py) stands."""
 
 import time
 from datetime import timedelta
 from urllib.parse import quote, urlencode, urlsplit, urlunsplit
 
 import msgspec
-from pyreqwest.client import ClientBuilder
-from pyreqwest.exceptions import PyreqwestError, RequestTimeoutError
+from pyreqwest.exceptions import PyreqwestError
 
-from whatshooked import __version__
+from whatshooked import wire
 from whatshooked.config import Hook
 from whatshooked.hooks import signing
 
@@ -43,10 +38,7 @@ class Sender:
     """Makes attempts; one per process, it keeps the connections."""
 
     def __init__(self) -> None:
-        builder = ClientBuilder().no_proxy().follow_redirects(False).referer(False)
-        builder = builder.gzip(False).brotli(False).zstd(False).deflate(False)
-        builder = builder.user_agent(f"WhatsHooked/{__version__}").pool_idle_timeout(timedelta(seconds=30))
-        self._client = builder.build()
+        self._client = wire.client()
         self._urls: dict[tuple[str, str, str], str] = {}
         self._timeouts: dict[float, timedelta] = {}
 
@@ -70,7 +62,7 @@ class Sender:
                 if response.get_header("content-length") != "0":
                     answer = bytes(await response.body_reader.read(ANSWER_LIMIT + 1) or b"")
         except PyreqwestError as error:
-            return Refused(0, time.perf_counter() - start, explain(error))
+            return Refused(0, time.perf_counter() - start, wire.explain(error))
         except ValueError as error:  # the client's rules for a URL are stricter than those of our config
             return Refused(0, time.perf_counter() - start, f"the hook's config makes no request: {error}"[:200])
         seconds = time.perf_counter() - start
@@ -103,13 +95,3 @@ def shown(url: str) -> str:
     """Return a URL fit for a log: without the user, password and query it may carry."""
     parts = urlsplit(url)
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
-
-
-def explain(error: PyreqwestError) -> str:
-    """Return one line on why nothing came of an attempt, without the URL, which may hold a secret."""
-    if isinstance(error, RequestTimeoutError):
-        return "timeout"
-    details = getattr(error, "details", None) or {}
-    causes = [str(cause.get("message", "")) for cause in details.get("causes") or []]
-    useful = [cause for cause in causes if cause and "://" not in cause]
-    return ": ".join(useful[-2:]) or type(error).__name__
