@@ -42,6 +42,15 @@ async def _taken_without_entry(rig: Rig) -> str:
     return event_id
 
 
+async def _media_without_entry(rig: Rig) -> str:
+    (event_id,) = await rig.routed("h1")
+    await rig.link.call("HSET", rig.keys.media(event_id), "error", "not fetched")
+    await rig.take(event_id, "h1")
+    await rig.link.call("XDEL", rig.keys.events, event_id)
+    await rig.link.call("DEL", rig.keys.taken(event_id))
+    return event_id
+
+
 async def _open_not_pending(rig: Rig) -> str:
     event_id = await rig.poison("h1")
     await rig.link.call("XACK", rig.keys.events, GROUP, event_id)
@@ -115,6 +124,7 @@ PLANTS: dict[str, Plant] = {
         _pending_without_entry,
         _open_without_entry,
         _taken_without_entry,
+        _media_without_entry,
         _open_not_pending,
         _open_not_due,
         _dead_not_listed,
@@ -146,7 +156,9 @@ async def test_a_disagreement_is_found_and_mended(rig: Rig, what: str) -> None:
     assert await rig.examine() == []
 
 
-@pytest.mark.parametrize("what", sorted(MEANINGS.keys() - {"pending_without_entry", "taken_without_entry"}))
+@pytest.mark.parametrize(
+    "what", sorted(MEANINGS.keys() - {"pending_without_entry", "taken_without_entry", "media_without_entry"})
+)
 async def test_what_was_mended_can_be_delivered(rig: Rig, what: str) -> None:
     """After the repair a replay and a claim bring every event that still exists to its hooks."""
     event_id = await PLANTS[what](rig)

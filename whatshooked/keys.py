@@ -14,6 +14,8 @@ from dataclasses import dataclass
 GROUP = "workers"
 #: The consumer that owns entries which are routed and wait for hooks.
 PARKED = "_parked"
+#: The hook under which an event's file is fetched; no config may have a hook of this name.
+MEDIA_HOOK = "_media"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +42,7 @@ class Keys:
     def open(self, event_id: str) -> str:
         """Hash hook → packed state: who still owes an answer. Lives while one does.
 
-        Writers: ROUTE, CLAIM, RETRY, REPLAY.
+        Writers: ROUTE, CLAIM, RETRY, REPLAY, MEDIA_DONE.
         """
         return self._tagged(f"open:{event_id}")
 
@@ -51,7 +53,7 @@ class Keys:
     def due(self, hook_id: str) -> str:
         """Sorted set id → ms: the next try, or the lease's end while a POST is in flight.
 
-        Writers: ROUTE, CLAIM, RETRY, REPLAY.
+        Writers: ROUTE, CLAIM, RETRY, REPLAY, MEDIA_DONE, RENEW.
         """
         return self._tagged(f"due:{hook_id}")
 
@@ -63,7 +65,7 @@ class Keys:
     def unmatched(self) -> str:
         """Sorted set id → ms: no hook wanted it. Lives until replayed, deleted or pushed out.
 
-        Writers: ROUTE, REPLAY.
+        Writers: ROUTE, REPLAY, MEDIA_DONE.
         """
         return self._tagged("unmatched")
 
@@ -79,7 +81,7 @@ class Keys:
     def media(self, event_id: str) -> str:
         """Hash: what `_media` found for the event: a file, or why there is none. Lives as long as the entry.
 
-        Writer: MEDIA_DONE.
+        Writers: MEDIA_DONE; the fetching worker, since when it tries.
         """
         return self._tagged(f"media:{event_id}")
 
@@ -106,6 +108,10 @@ class Keys:
         """Return open and taken of each entry, as the scripts take them."""
         return [key for event_id in event_ids for key in (self.open(event_id), self.taken(event_id))]
 
+    def of_whole_entries(self, event_ids: Iterable[str]) -> list[str]:
+        """Return open, taken and media of each entry: for the scripts that end or examine it as a whole."""
+        return [key for i in event_ids for key in (self.open(i), self.taken(i), self.media(i))]
+
     # --- the whole installation ---
 
     @property
@@ -118,6 +124,14 @@ class Keys:
         """String, 32 random bytes: signs links to files. Lives on. Writer: whoever needs it first."""
         return f"{self.prefix}:link-key"
 
+    @property
+    def sweep(self) -> str:
+        """String, name of a worker: it looked for files to remove, the others need not until this expires.
+
+        Writer: worker.
+        """
+        return f"{self.prefix}:sweep"
+
     def account(self, account_id: str) -> str:
         """Hash: what the last credentials check found, so that a change is told once. Writer: worker."""
         return f"{self.prefix}:account:{account_id}"
@@ -129,6 +143,10 @@ class Keys:
     def account_traffic(self, account_id: str) -> str:
         """Hash hour → messages that came in, of the last 8 days: to notice silence. Writer: worker."""
         return f"{self.prefix}:account:{account_id}:traffic"
+
+    def media_calls(self, account_id: str) -> str:
+        """Sorted set mark → ms: look-ups of files that are on their way or failed, of the last hour. Writer: BUDGET."""
+        return f"{self.prefix}:account:{account_id}:media-calls"
 
     def account_check(self, account_id: str) -> str:
         """String, name of a worker: it checks this account, the others wait until this expires. Writer: worker."""

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from urllib.parse import SplitResult, urlsplit
 
 from whatshooked.errors import TheirsError
+from whatshooked.keys import MEDIA_HOOK
 
 TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110 section 5.6.2
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
@@ -39,8 +40,6 @@ RESERVED_HEADERS = frozenset(
         "webhook-replay",
     }
 )
-#: The hook id under which media is fetched.
-INTERNAL_HOOK = "_media"
 
 
 class UnfitError(TheirsError):
@@ -74,8 +73,8 @@ def _account_id(value: object) -> str:
 
 def _hook_id(value: object) -> str:
     text = _id(value)
-    if text == INTERNAL_HOOK:
-        raise UnfitError(f'expected another id, "{INTERNAL_HOOK}" is the name under which media is fetched')
+    if text == MEDIA_HOOK:
+        raise UnfitError(f'expected another id, "{MEDIA_HOOK}" is the name under which media is fetched')
     return text
 
 

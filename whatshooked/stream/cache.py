@@ -12,6 +12,7 @@ from whatshooked.errors import StreamUnavailable
 from whatshooked.events import Event
 from whatshooked.keys import GROUP, Keys
 from whatshooked.stream.link import Link, Reply, checked
+from whatshooked.stream.record import Record, record
 
 #: Entries that one call of a listing or of `stats` looks at in one round trip.
 PAGE = 500
@@ -40,6 +41,8 @@ class Cached:
     event: Event | None
     state: str
     hooks: dict[str, HookState]
+    #: What is known of the message's file, None while nothing is.
+    file: Record | None = None
 
 
 @dataclass(slots=True)
@@ -94,10 +97,11 @@ class Cache:
             commands.append(("HGETALL", self._keys.open(i)))
             commands.append(("ZSCORE", self._keys.unmatched, i))
             commands.append(("ZSCORE", self._keys.poison, i))
+            commands.append(("HGETALL", self._keys.media(i)))
         replies = checked(await self._link.batch(commands)) if commands else []
-        due = await self._due_times(ids, replies[1::4])
+        due = await self._due_times(ids, replies[1::5])
         return [
-            _cached(event_id, *replies[4 * i : 4 * i + 4], due=due) for i, event_id in enumerate(ids) if replies[4 * i]
+            _cached(event_id, *replies[5 * i : 5 * i + 5], due=due) for i, event_id in enumerate(ids) if replies[5 * i]
         ]
 
     async def _due_times(self, ids: Sequence[str], opens: Sequence[list[bytes]]) -> dict[tuple[str, str], int]:
@@ -151,6 +155,7 @@ def _cached(
     states: list[bytes],
     unmatched: bytes | None,
     poison: bytes | None,
+    file: list[bytes],
     *,
     due: dict[tuple[str, str], int],
 ) -> Cached:
@@ -158,7 +163,8 @@ def _cached(
     for i in range(0, len(states), 2):
         hook = states[i].decode()
         hooks[hook] = unpack(states[i + 1], due.get((event_id, hook)))
-    return Cached(event_id, read(entry[0][1][1]), state_of(hooks, unmatched is not None, poison is not None), hooks)
+    state = state_of(hooks, unmatched is not None, poison is not None)
+    return Cached(event_id, read(entry[0][1][1]), state, hooks, record(file) if file else None)
 
 
 def state_of(hooks: dict[str, HookState], unmatched: bool, poison: bool) -> str:

@@ -10,7 +10,7 @@ from enum import IntEnum
 
 import msgspec
 
-from whatshooked.keys import GROUP, PARKED, Keys
+from whatshooked.keys import GROUP, MEDIA_HOOK, PARKED, Keys
 from whatshooked.stream.link import Link, Reply, checked
 
 #: Entries of one read, and of one ROUTE.
@@ -41,10 +41,11 @@ class Entry(msgspec.Struct, frozen=True):
 
 
 class Want(msgspec.Struct, frozen=True):
-    """A hook that gets an entry, and whether this process posts to it at once (a lease) or leaves it to CLAIM."""
+    """A hook that gets an entry: at once from this process (a lease), by CLAIM, or held until its file is here."""
 
     hook_id: str
     leased: bool
+    held: bool = False
 
 
 class Route(msgspec.Struct, frozen=True):
@@ -123,21 +124,23 @@ class Consumer:
         rows = checked(await self._link.batch([("XRANGE", self._keys.events, i, i) for i in ids])) if ids else []
         return [Entry(i, row[0][1][1] if row else b"") for i, row in zip(ids, rows, strict=True)]
 
-    async def route(self, routes: Sequence[Route], leases: dict[str, int]) -> Routed:
-        """Park entries and open their hooks; `leases` are milliseconds by hook. Raises StreamUnavailable."""
+    async def route(self, routes: Sequence[Route], leases: dict[str, int], *, hold_ms: int = 0) -> Routed:
+        """Park entries and open their hooks; `leases` are milliseconds by hook. Raises StreamUnavailable.
+
+        `hold_ms` is how long a hook that is held waits for the entry's file at most.
+        """
         hook_ids = list(leases)
         index = {hook_id: i + 1 for i, hook_id in enumerate(hook_ids)}
         rows = [
-            (route.id, int(route.park), [(index[want.hook_id], int(want.leased)) for want in route.wants])
+            (route.id, int(route.park), [(index[want.hook_id], _start(want)) for want in route.wants])
             for route in routes
         ]
         keys = [self._keys.events, self._keys.unmatched, self._keys.poison]
         keys += [self._keys.due(hook_id) for hook_id in hook_ids]
         keys += self._keys.of_entries(route.id for route in routes)
         packed_hooks = msgspec.msgpack.encode([(hook_id, leases[hook_id]) for hook_id in hook_ids])
-        now, *accepted = await self._link.run(
-            self._link.scripts.route, keys, GROUP, self.name, PARKED, packed_hooks, msgspec.msgpack.encode(rows)
-        )
+        args = (GROUP, self.name, PARKED, packed_hooks, msgspec.msgpack.encode(rows), hold_ms, MEDIA_HOOK)
+        now, *accepted = await self._link.run(self._link.scripts.route, keys, *args)
         return Routed(now, {route.id for route, ok in zip(routes, accepted, strict=True) if ok})
 
     async def dead_consumers(self) -> list[str]:
@@ -164,6 +167,11 @@ class Consumer:
 async def ensure_group(link: Link, keys: Keys) -> None:
     """Create the group at the stream's beginning unless it is there; raises StreamUnavailable."""
     await link.run(link.scripts.group, [keys.events, keys.unmatched, keys.poison], GROUP)
+
+
+def _start(want: Want) -> int:
+    """Return how a hook's share of an entry begins, as ROUTE reads it."""
+    return 2 if want.held else int(want.leased)
 
 
 def _field(row: list[Reply], name: bytes) -> bytes:

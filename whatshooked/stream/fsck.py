@@ -20,6 +20,7 @@ MEANINGS = {
     "pending_without_entry": "acknowledged: its entry was deleted from the stream",
     "open_without_entry": "its open hooks are dropped: its entry was deleted from the stream",
     "taken_without_entry": "its record of who took it is deleted with it",
+    "media_without_entry": "its record of the file is deleted with it",
     "open_not_pending": "put back among the parked: a hook still owes an answer",
     "open_not_due": "made due now: its hook would never have been tried again",
     "dead_not_listed": "listed as dead: no limit and no clear would have found it",
@@ -54,7 +55,7 @@ async def examine(link: Link, keys: Keys, configured: Iterable[str], *, repair: 
     found: list[Disagreement] = []
     for start in range(0, len(ids), _BATCH):
         batch = ids[start : start + _BATCH]
-        names = [keys.events, keys.unmatched, keys.poison, *keys.of_hooks(hooks), *keys.of_entries(batch)]
+        names = [keys.events, keys.unmatched, keys.poison, *keys.of_hooks(hooks), *keys.of_whole_entries(batch)]
         rows = await link.run(
             link.scripts.fsck,
             names,
@@ -73,7 +74,7 @@ async def _candidates(link: Link, keys: Keys, hooks: list[str]) -> list[str]:
         ids |= dict.fromkeys(page)
     for name in (keys.unmatched, keys.poison, *keys.of_hooks(hooks)):
         ids |= dict.fromkeys(row.decode() for row in await link.call("ZRANGE", name, 0, -1))
-    for pattern in (keys.open, keys.taken):
+    for pattern in (keys.open, keys.taken, keys.media):
         async for name in _scan(link, pattern("*")):
             ids[name.rpartition(":")[2]] = None
     return list(ids)

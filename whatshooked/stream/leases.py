@@ -7,13 +7,15 @@ import msgspec
 from redis.exceptions import RedisError
 
 from whatshooked import logs
-from whatshooked.keys import GROUP, Keys
+from whatshooked.keys import GROUP, MEDIA_HOOK, Keys
 from whatshooked.stream.link import Link, Reply, Script, checked
 
 log = logs.get("hooks")
 
 #: Leases taken one after the other without an outcome after which an event is poison for its hook.
 LEASES_TO_POISON = 5
+#: Milliseconds that a held event is claimed late when no process was there; one that is there looks ten times a second.
+_LATE_MS = 2_000
 
 
 class Lease(msgspec.Struct, frozen=True):
@@ -24,9 +26,14 @@ class Lease(msgspec.Struct, frozen=True):
     token: int
     attempt: int
     replay: bool
-    #: Its last two leases had no outcome: it may be what killed their workers.
-    suspect: bool
+    #: Leases before this one, in succession, that had no outcome.
+    unfinished: int
     blob: bytes
+
+    @property
+    def suspect(self) -> bool:
+        """Return whether it may be what killed its workers: then it goes alone."""
+        return self.unfinished >= 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +43,10 @@ class Wish:
     hook_id: str
     most: int
     lease_ms: int
+    #: Leases without an outcome after which an event is poison.
+    to_poison: int = LEASES_TO_POISON
+    #: Suspects to take at most; None: as the call says.
+    suspects: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +59,13 @@ class Claimed:
     more: bool
 
 
-async def claim(link: Link, keys: Keys, wishes: Sequence[Wish], *, suspects: int = 1) -> dict[str, Claimed]:
+async def claim(
+    link: Link, keys: Keys, wishes: Sequence[Wish], *, suspects: int = 1, hold_ms: int = 0
+) -> dict[str, Claimed]:
     """Lease due events for several hooks in two round trips; hooks with nothing due are missing in the answer.
 
-    Raises StreamUnavailable: leases may have been taken by then, they come back when they end.
+    `hold_ms` is how much longer an event waits for its file when no process was there to fetch it. Raises
+    StreamUnavailable: leases may have been taken by then, they come back when they end.
     """
     now = await link.now()
     # Twice as many as wanted: suspects at the head, which go one by one, do not hold up what stands behind them.
@@ -64,7 +78,7 @@ async def claim(link: Link, keys: Keys, wishes: Sequence[Wish], *, suspects: int
     if not due:
         return {}
     claimed = {}
-    replies = await link.run_all([_call(link, keys, wish, ids, suspects) for wish, ids in due])
+    replies = await link.run_all([_call(link, keys, wish, ids, suspects, hold_ms) for wish, ids in due])
     for (wish, ids), reply in zip(due, replies, strict=True):
         if isinstance(reply, RedisError):  # one hook's trouble is its own
             log.seldom("error", "Due events cannot be claimed", hook_id=wish.hook_id, error=str(reply))
@@ -74,16 +88,25 @@ async def claim(link: Link, keys: Keys, wishes: Sequence[Wish], *, suspects: int
 
 
 def _call(
-    link: Link, keys: Keys, wish: Wish, ids: Sequence[str], suspects: int
+    link: Link, keys: Keys, wish: Wish, ids: Sequence[str], suspects: int, hold_ms: int
 ) -> tuple[Script, list[str], tuple[str | bytes | float, ...]]:
-    names = [keys.events, keys.poison, keys.due(wish.hook_id), *map(keys.open, ids)]
-    bounds = (wish.lease_ms, LEASES_TO_POISON, suspects, wish.most)
-    return link.scripts.claim, names, (GROUP, wish.hook_id, *bounds, msgspec.msgpack.encode(ids))
+    names = [keys.events, keys.poison, keys.due(wish.hook_id), keys.due(MEDIA_HOOK), *map(keys.open, ids)]
+    bounds = (wish.lease_ms, wish.to_poison, suspects if wish.suspects is None else wish.suspects, wish.most)
+    args = (GROUP, wish.hook_id, *bounds, msgspec.msgpack.encode(ids), MEDIA_HOOK, hold_ms, _LATE_MS)
+    return link.scripts.claim, names, args
 
 
 def _claimed(hook_id: str, reply: Reply, *, more: bool) -> Claimed:
     leased, poisoned, vanished = reply
-    leases = [
-        Lease(row[0].decode(), hook_id, int(row[1]), row[2], bool(row[3]), bool(row[4]), row[5]) for row in leased
-    ]
+    leases = [Lease(row[0].decode(), hook_id, int(row[1]), row[2], bool(row[3]), row[4], row[5]) for row in leased]
     return Claimed(leases, [row.decode() for row in poisoned], [row.decode() for row in vanished], more=more)
+
+
+async def renew(link: Link, keys: Keys, hook_id: str, leases: Sequence[tuple[str, int]], lease_ms: int) -> list[int]:
+    """Return the new tokens of long attempts, 0 for a lease that is another's by now.
+
+    `leases` are events and tokens. Raises StreamUnavailable: a lease may be renewed, and its new token unknown.
+    """
+    rows = msgspec.msgpack.encode(leases)
+    tokens: list[int] = await link.run(link.scripts.renew, [keys.due(hook_id)], lease_ms, rows)
+    return tokens

@@ -1,6 +1,6 @@
 """Replay, delete and clear: what an operator does to cached events, each in one atomic step per entry."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 import msgspec
 
@@ -9,7 +9,9 @@ from whatshooked.config import Hook
 from whatshooked.errors import StreamUnavailable
 from whatshooked.events import Event
 from whatshooked.hooks.hook import Hooks
-from whatshooked.keys import GROUP, PARKED, Keys
+from whatshooked.keys import GROUP, MEDIA_HOOK, PARKED, Keys
+from whatshooked.meta import attachment
+from whatshooked.stream import media
 from whatshooked.stream.cache import Cache, read
 from whatshooked.stream.consume import Park
 from whatshooked.stream.link import Link, checked
@@ -19,13 +21,31 @@ from whatshooked.stream.registry import known_hooks
 BATCH = 250
 
 
-class Operator:
-    """Changes the cache by hand; `hooks` tells the hooks that match at the moment of each call."""
+#: Whether a file of an account is stored.
+HasFile = Callable[[str, str], Awaitable[bool]]
 
-    def __init__(self, link: Link, keys: Keys, hooks: Callable[[], Hooks]) -> None:
+
+class Operator:
+    """Changes the cache by hand; `hooks` tells the hooks that match at the moment of each call.
+
+    A replay fetches a file that is not there again: `has_file` tells, without it what was noted of the fetch counts.
+    `hold_ms` is how long the hooks wait for it.
+    """
+
+    def __init__(
+        self,
+        link: Link,
+        keys: Keys,
+        hooks: Callable[[], Hooks],
+        *,
+        has_file: HasFile | None = None,
+        hold_ms: int = 60_000,
+    ) -> None:
         self._link = link
         self._keys = keys
         self._hooks = hooks
+        self._has_file = has_file
+        self._hold_ms = hold_ms
         self._cache = Cache(link, keys)
 
     async def replay(self, ids: Sequence[str], *, hook_id: str = "", again: bool = False) -> dict[str, int]:
@@ -41,10 +61,9 @@ class Operator:
             batch = ids[start : start + BATCH]
             known = await self._known(batch)
             entries = checked(await self._link.batch([("XRANGE", self._keys.events, i, i) for i in batch]))
-            rows = []
-            for event_id, entry in zip(batch, entries, strict=True):
-                event = read(entry[0][1][1]) if entry else None
-                rows.append((event_id, event, self._targets(hooks, event, hook_id)))
+            found = {i: read(entry[0][1][1]) if entry else None for i, entry in zip(batch, entries, strict=True)}
+            missing = await self._without_file(found)
+            rows = [(i, event, self._targets(hooks, event, hook_id), i in missing) for i, event in found.items()]
             counts = await self._replay(known, rows, again=2 if again else int(bool(hook_id)))
             replayed |= {i: count for i, count in zip(batch, counts, strict=True) if count >= 0}
         return replayed
@@ -75,7 +94,7 @@ class Operator:
         for start in range(0, len(ids), BATCH):
             batch = ids[start : start + BATCH]
             known = list(await self._known(batch))
-            keys = self._script_keys(known, batch)
+            keys = [*self._script_keys(known), *self._keys.of_whole_entries(batch)]
             args = (msgspec.msgpack.encode(known), msgspec.msgpack.encode(batch), int(parked_only), int(delete))
             done, strange = await self._link.run(self._link.scripts.discard, keys, GROUP, *args)
             if strange:  # a hook came into being in between: its keys have to be named
@@ -91,17 +110,33 @@ class Operator:
         return known
 
     async def _replay(
-        self, known: dict[str, bool], rows: Sequence[tuple[str, Event | None, Iterable[Hook]]], *, again: int
+        self, known: dict[str, bool], rows: Sequence[tuple[str, Event | None, Iterable[Hook], bool]], *, again: int
     ) -> list[int]:
+        known = {hook: shown for hook, shown in known.items() if hook != MEDIA_HOOK}  # or it would count as removed
         index = {hook: i + 1 for i, hook in enumerate(known)}
-        entries = [(i, int(_park(event)), [index[hook.id] for hook in targets]) for i, event, targets in rows]
+        entries = [
+            (i, int(_park(event)), [index[hook.id] for hook in targets], int(missing))
+            for i, event, targets, missing in rows
+        ]
+        of_entries = self._keys.of_entries(row[0] for row in rows)
         counts: list[int] = await self._link.run(
             self._link.scripts.replay,
-            self._script_keys(list(known), [i for i, _, _ in rows]),
+            [*self._script_keys(list(known), self._keys.due(MEDIA_HOOK)), *of_entries],
             *(GROUP, PARKED, msgspec.msgpack.encode([(h, int(c)) for h, c in known.items()])),
-            *(msgspec.msgpack.encode(entries), again),
+            *(msgspec.msgpack.encode(entries), again, MEDIA_HOOK, self._hold_ms),
         )
         return counts
+
+    async def _without_file(self, found: dict[str, Event | None]) -> set[str]:
+        """Return the events that bring a file which is not here."""
+        bringing = {i: event for i, event in found.items() if event is not None and attachment.of(event)}
+        noted = await media.records(self._link, self._keys, list(bringing))
+        missing = set()
+        for event_id, event in bringing.items():
+            filename = noted[event_id].filename if event_id in noted else ""
+            if not filename or (self._has_file and not await self._has_file(event.account_id, filename)):
+                missing.add(event_id)
+        return missing
 
     def _targets(self, hooks: Hooks, event: Event | None, hook_id: str) -> tuple[Hook, ...]:
         if event is None:
@@ -110,9 +145,8 @@ class Operator:
             return (hooks.by_id[hook_id],)
         return hooks.match(event)
 
-    def _script_keys(self, known: Sequence[str], ids: Sequence[str]) -> list[str]:
-        fixed = [self._keys.events, self._keys.unmatched, self._keys.poison]
-        return fixed + self._keys.of_hooks(known) + self._keys.of_entries(ids)
+    def _script_keys(self, known: Sequence[str], *more: str) -> list[str]:
+        return [self._keys.events, self._keys.unmatched, self._keys.poison, *more, *self._keys.of_hooks(known)]
 
     async def _newest(self) -> str:
         rows = await self._link.call("XREVRANGE", self._keys.events, "+", "-", "COUNT", 1)

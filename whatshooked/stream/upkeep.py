@@ -74,7 +74,7 @@ class Upkeep:
             if not rows or not (aged or room):
                 self._cursor = "-"  # what was pending on the way may be finished the next time
                 break
-            keys = [self._keys.events, *map(self._keys.taken, rows)]
+            keys = [self._keys.events, *(key for i in rows for key in (self._keys.taken(i), self._keys.media(i)))]
             args = (GROUP, msgspec.msgpack.encode(rows), aged, room)
             deleted, unread = await self._link.run(self._link.scripts.forget, keys, *args)
             count += deleted

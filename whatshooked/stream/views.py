@@ -7,6 +7,7 @@ import msgspec
 
 from whatshooked.events import received_ms
 from whatshooked.meta import flatten
+from whatshooked.meta.flatten import NOT_FETCHED, Handed
 from whatshooked.stream.cache import Cached, HookState
 
 
@@ -35,7 +36,7 @@ class EventView(msgspec.Struct):
 def view(cached: Cached) -> EventView:
     """Return a cached event as it is listed."""
     event = cached.event
-    shown: Any = msgspec.Raw(flatten.payload(event, cached.id)) if event else None
+    shown: Any = msgspec.Raw(flatten.payload(event, cached.id, _file(cached))) if event else None
     return EventView(
         cached.id,
         event.type if event else "unreadable",
@@ -45,6 +46,14 @@ def view(cached: Cached) -> EventView:
         {hook: _hook_view(state) for hook, state in cached.hooks.items()},
         shown,
     )
+
+
+def _file(cached: Cached) -> Handed:
+    """Return the message's file as a listing shows it: its name under /api/media, or what keeps it away."""
+    found = cached.file
+    if found is None:
+        return NOT_FETCHED
+    return Handed(found.filename, found.mime_type, found.size, error=found.error)
 
 
 def received_at(event_id: str) -> str:

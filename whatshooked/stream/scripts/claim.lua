@@ -1,19 +1,34 @@
 #!lua flags=allow-oom
 -- CLAIM: lease what is due at one hook to this process. An attempt counts here, when its lease is taken, so that an
 -- event whose answer kills its worker ends as poison and not in a circle.
--- KEYS: events, poison, due of the hook, then open of each candidate.
--- ARGV: group, hook, lease (ms), leases without an outcome that make poison, suspects to take, leases to take, candidates (msgpack [id, ...]).
+-- KEYS: events, poison, due of the hook, due of the media hook, then open of each candidate.
+-- ARGV: group, hook, lease (ms), leases without an outcome that make poison, suspects to take, leases to take, candidates (msgpack [id, ...]),
+--   media hook, hold (ms), how late a claim says that nobody was there (ms).
 --   suspect: an event whose last two leases had no outcome. Few are taken at once, or a killer's neighbours would be
 --   counted as killers with it.
--- Answer: [[id, token, attempts, replay, suspect, blob], ...], ids that became poison, ids whose entry is gone.
+-- Answer: [[id, token, attempts, replay, leases without outcome before this one, blob], ...], ids that became poison, ids whose entry is gone.
 local events, poison, due = KEYS[1], KEYS[2], KEYS[3]
 local group, hook, most, suspects = ARGV[1], ARGV[2], tonumber(ARGV[4]), tonumber(ARGV[5])
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 local token = string.format('%.0f', now + tonumber(ARGV[3]))
 local leased, poisoned, vanished, room = {}, {}, {}, tonumber(ARGV[6])
+local media, hold, late = ARGV[8], string.format('%.0f', now + tonumber(ARGV[9])), tonumber(ARGV[10])
+
+-- The hold is over, the file is not there, and nobody was there to fetch it: no hook is claimed that late otherwise. It is
+-- held once more, once: a lease without an outcome is counted for it, though it has none.
+local function hold_again(open, id, score)
+  if hook == media or score > now - late or redis.call('HEXISTS', open, media) == 0 then return false end
+  local packed = redis.call('HGET', open, hook)
+  local rest = packed and string.match(packed, '^w|0|0(.*)$')
+  if not rest then return false end
+  redis.call('HSET', open, hook, 'w|0|1' .. rest)
+  redis.call('ZADD', due, hold, id)
+  return true
+end
+
 for i, id in ipairs(cmsgpack.unpack(ARGV[7])) do
-  local open = KEYS[3 + i]
+  local open = KEYS[4 + i]
   local score = redis.call('ZSCORE', due, id)
   if score and tonumber(score) <= now then
     local packed = redis.call('HGET', open, hook)
@@ -25,7 +40,7 @@ for i, id in ipairs(cmsgpack.unpack(ARGV[7])) do
       redis.call('ZREM', due, id)
       if redis.call('EXISTS', open) == 0 then redis.call('XACK', events, group, id) end
       vanished[#vanished + 1] = id
-    else
+    elseif not hold_again(open, id, tonumber(score)) then
       local attempts, crashes, replay, rest = string.match(packed, '^.|(%d+)|(%d+)|(%d)|(.*)$')
       if tonumber(crashes) >= most then
         redis.call('HSET', open, hook, 'p|' .. attempts .. '|' .. crashes .. '|' .. replay .. '|' .. rest)
@@ -37,7 +52,7 @@ for i, id in ipairs(cmsgpack.unpack(ARGV[7])) do
         suspects = suspects - suspect
         redis.call('HSET', open, hook, 'l|' .. (attempts + 1) .. '|' .. (crashes + 1) .. '|' .. replay .. '|' .. rest)
         redis.call('ZADD', due, token, id)
-        leased[#leased + 1] = { id, token, attempts + 1, tonumber(replay), suspect, entry[1][2][2] }
+        leased[#leased + 1] = { id, token, attempts + 1, tonumber(replay), tonumber(crashes), entry[1][2][2] }
       end
     end
   end

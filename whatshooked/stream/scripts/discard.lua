@@ -1,6 +1,6 @@
 #!lua flags=allow-oom
 -- DISCARD: take entries out of the cache: one by hand (DELETE), all that is parked (CLEAR), or what a limit pushes out.
--- KEYS: events, unmatched, poison, then due and dead of each known hook, then open and taken of each entry.
+-- KEYS: events, unmatched, poison, then due and dead of each known hook, then open, taken and media of each entry.
 -- ARGV: group, known hooks (msgpack [id, ...]), ids (msgpack), parked only (1/0), delete the entry too (1/0).
 -- Answer: per id 1 when discarded, else 0; then the ids with an open hook that is not among the known ones.
 local events, group = KEYS[1], ARGV[1]
@@ -12,7 +12,7 @@ for _, hook in ipairs(hooks) do known[hook] = true end
 
 local answer, strange = {}, {}
 for i, id in ipairs(ids) do
-  local open, taken = KEYS[base + 2 * i - 1], KEYS[base + 2 * i]
+  local open, taken, media = KEYS[base + 3 * i - 2], KEYS[base + 3 * i - 1], KEYS[base + 3 * i]
   local states = redis.call('HGETALL', open)
   local waiting, stranger = false, false
   for j = 1, #states, 2 do
@@ -34,7 +34,7 @@ for i, id in ipairs(ids) do
     redis.call('ZREM', KEYS[3], id)
     local acked = redis.call('XACK', events, group, id)
     if delete then
-      redis.call('DEL', taken)
+      redis.call('DEL', taken, media)
       acked = acked + redis.call('XDEL', events, id)
     end
     answer[i] = acked > 0 and 1 or 0

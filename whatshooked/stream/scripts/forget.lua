@@ -1,6 +1,6 @@
 #!lua flags=allow-oom
 -- FORGET: history is over for these entries. Whether each is finished is looked at again here, one by one.
--- KEYS: events, then taken of each entry.
+-- KEYS: events, then taken and media of each entry.
 -- ARGV: group, ids (msgpack), how many of them (the first) are too old, how many of the others may go.
 -- Answer: the count of deleted entries, and 1 when workers have not read the last of them yet.
 local events, group = KEYS[1], ARGV[1]
@@ -24,7 +24,8 @@ for i, id in ipairs(cmsgpack.unpack(ARGV[2])) do
   if read and (i <= aged or room > 0) and #redis.call('XPENDING', events, group, id, id, 1) == 0 then
     if i > aged then room = room - 1 end
     finished[#finished + 1] = id
-    keys[#keys + 1] = KEYS[1 + i]
+    keys[#keys + 1] = KEYS[2 * i]
+    keys[#keys + 1] = KEYS[2 * i + 1]
   end
 end
 if #finished == 0 then return { 0, unread } end

@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
 -- FSCK: hold what the keys say of each entry against each other, and mend it when asked; one step per entry, so that
 -- running workers are never caught half-way.
--- KEYS: events, unmatched, poison, then due and dead of each known hook, then open and taken of each entry.
+-- KEYS: events, unmatched, poison, then due and dead of each known hook, then open, taken and media of each entry.
 -- ARGV: group, parked consumer, known hooks (msgpack [id, ...]), ids (msgpack), mend (1/0), consumer to hand lost entries to.
 -- Answer: [[id, what disagrees, hook or ""], ...].
 local events, group = KEYS[1], ARGV[1]
@@ -19,7 +19,7 @@ local function say(id, what, hook, ...)
 end
 
 for i, id in ipairs(ids) do
-  local open, taken = KEYS[base + 2 * i - 1], KEYS[base + 2 * i]
+  local open, taken, media = KEYS[base + 3 * i - 2], KEYS[base + 3 * i - 1], KEYS[base + 3 * i]
   local exists = #redis.call('XRANGE', events, id, id) == 1
   local pending = redis.call('XPENDING', events, group, id, id, 1)[1]
   local parked = pending and pending[2] == ARGV[2]
@@ -27,6 +27,7 @@ for i, id in ipairs(ids) do
     if pending then say(id, 'pending_without_entry', '', { 'XACK', events, group, id }) end
     if redis.call('EXISTS', open) == 1 then say(id, 'open_without_entry', '', { 'DEL', open }) end
     if redis.call('EXISTS', taken) == 1 then say(id, 'taken_without_entry', '', { 'DEL', taken }) end
+    if redis.call('EXISTS', media) == 1 then say(id, 'media_without_entry', '', { 'DEL', media }) end
     pending, parked = nil, false
   elseif not pending and redis.call('EXISTS', open) == 1 then
     say(id, 'open_not_pending', '', { 'XCLAIM', events, group, ARGV[2], 0, id, 'FORCE', 'JUSTID' })

@@ -1,11 +1,12 @@
 #!lua flags=allow-oom
 -- ROUTE: hand a batch of entries over from this consumer to the parked ones, and open the hooks that match.
 -- KEYS: events, unmatched, poison, then due of each hook, then open and taken of each entry.
--- ARGV: group, consumer, parked consumer, hooks (msgpack [[id, lease ms], ...]), entries (msgpack [[id, park, [[hook index, leased], ...]], ...]).
+-- ARGV: group, consumer, parked consumer, hooks (msgpack [[id, lease ms], ...]), entries (msgpack [[id, park, [[hook index, start], ...]], ...]), hold (ms), media hook.
 --   park: 1 = keep it as unmatched when no hook wants it, 0 = acknowledge it then, 2 = poison: it cannot be read.
+--   start: 1 = leased to the caller, 0 = due at once, 2 = held for the event's file: due when the hold ends, or MEDIA_DONE says so.
 -- Answer: now (ms), then per entry 1 when this call routed it as asked (its leases hold), else 0.
 local events, group, consumer, parked = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
-local hooks, entries = cmsgpack.unpack(ARGV[4]), cmsgpack.unpack(ARGV[5])
+local hooks, entries, hold, media = cmsgpack.unpack(ARGV[4]), cmsgpack.unpack(ARGV[5]), tonumber(ARGV[6]), ARGV[7]
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 
@@ -30,25 +31,26 @@ for i, entry in ipairs(entries) do
         -- Only after the group was lost and made again at 0 does an entry come twice: who took it is not told again.
         local left = {}
         for _, want in ipairs(wanted) do
-          if redis.call('SISMEMBER', taken, hooks[want[1]][1]) == 0 then left[#left + 1] = { want[1], 0 } end
+          if redis.call('SISMEMBER', taken, hooks[want[1]][1]) == 0 then left[#left + 1] = { want[1], want[2] == 2 and 2 or 0 } end
         end
-        if #left == 0 then park = 0 end
+        local all_took = #left == 0 or (#left == 1 and hooks[left[1][1]][1] == media) -- nobody is left to have the file
+        if all_took then left, park = {}, 0 end
         wanted, again = left, true
       end
     end
     if park < 2 and #wanted > 0 then
       local states = {}
       for _, want in ipairs(wanted) do
-        local hook, leased = hooks[want[1]], want[2]
+        local hook, start = hooks[want[1]], want[2]
         local due = waits[want[1]] or {}
         waits[want[1]] = due
         states[#states + 1] = hook[1]
-        if leased == 1 then
+        if start == 1 then
           states[#states + 1] = 'l|1|1|0|0|'
           due[#due + 1] = string.format('%.0f', now + hook[2])
         else
           states[#states + 1] = 'w|0|0|0|0|'
-          due[#due + 1] = string.format('%.0f', now)
+          due[#due + 1] = string.format('%.0f', start == 2 and now + hold or now)
         end
         due[#due + 1] = id
       end
