@@ -11,10 +11,12 @@ from whatshooked.events import ENTRY_VERSION, Event
 from whatshooked.hooks.delivery import Sender
 from whatshooked.hooks.hook import Hooks
 from whatshooked.keys import Keys
+from whatshooked.media.store import open_store
 from whatshooked.stream.intake import Intake
 from whatshooked.stream.link import Link
 from whatshooked.stream.settle import Settler
 from workers.attempt import LEASE_MARGIN, Attempt, Attempts
+from workers.bodies import Bodies
 from workers.replies import Replies
 from workers.slots import Slots
 
@@ -22,9 +24,11 @@ from workers.slots import Slots
 async def _try_with(seconds_left: float, receiver: Receiver, link: Link, keys: Keys) -> int:
     """Make an attempt whose lease lasts that long beyond the hook's timeout; returns the POSTs that arrived."""
     one = Hook(**hook("h1", receiver.url()))
+    config = Config(path=Path("config.json"))
     sender, slots, hooks = Sender(), Slots(), Hooks([one])
-    replies = Replies(lambda: Config(path=Path("config.json")), lambda: None)
-    attempts = Attempts(sender, Settler(link, keys), Intake(link, keys), slots, lambda: hooks, replies)
+    replies = Replies(lambda: config, lambda: None)
+    bodies = Bodies(link, keys, open_store(config.media), lambda: config)
+    attempts = Attempts(sender, Settler(link, keys), Intake(link, keys), slots, lambda: hooks, replies, bodies)
     assert slots.take(one)
     deadline = time.monotonic() + one.timeout + seconds_left
     event = Event(ENTRY_VERSION, "message.received", "business", b"{}")

@@ -122,11 +122,15 @@ def read_again(config: Config) -> Config | None:
     for warning in loaded.warnings:
         log.warn(warning)
     found = loaded.config
-    fixed = (config.redis, config.server.host, config.server.port)
-    if fixed != (found.redis, found.server.host, found.server.port):
-        log.warn("A new address or Redis is used only after a restart")
+    if _fixed(config) != _fixed(found):
+        log.warn("A new address, Redis or store of files is used only after a restart")
     log.info("Config reloaded", hooks=len(found.hooks), accounts=len(found.whatsapp))
     return found
+
+
+def _fixed(config: Config) -> tuple[object, ...]:
+    server, media = config.server, config.media
+    return config.redis, server.host, server.port, media.data_path, media.storage, media.storage_options
 
 
 def share_metrics(config: Config) -> None:

@@ -65,6 +65,14 @@ SENT_SECONDS = Histogram(
 )
 #: Nobody knows whether these were sent: list them with GET /api/messages?state=unknown.
 OUTBOX_UNKNOWN = Counter("whatshooked_messages_unknown", "Messages whose send had no answer", ["account"])
+#: stored is what should be; gone, too_large, wrong_hash, wrong_type: see the message's `media.error` in the cache and
+#: replay it within seven days; http, network, late: Meta's file host; graph, budget: see the log and `doctor`; store:
+#: the disk or bucket; killed: report it.
+MEDIA_FETCHES = Counter("whatshooked_media_fetches", "Tries to fetch a file, by result", ["result"])
+#: Grows with Meta's file host, or the store's disk.
+MEDIA_SECONDS = Histogram("whatshooked_media_seconds", "Time to fetch and store a file (seconds)", buckets=_FAST)
+#: Against the disk's room: `media.max_age_days` and `media.max_total_bytes` bound what is kept.
+MEDIA_FETCHED_BYTES = Counter("whatshooked_media_fetched_bytes", "Bytes of files fetched")
 #: Hooks asked to send what cannot be sent: see the log line, and the contract's page on replies.
 REPLIES = Counter("whatshooked_replies", "Answers of hooks that ask to send, by result", ["hook", "result"])
 #: Calls to Graph, by error code (0: fine, -1: no answer, `http 503`: an answer without a code).

@@ -19,9 +19,10 @@ from whatshooked.events import Event
 from whatshooked.hooks import retry
 from whatshooked.hooks.delivery import Delivered, Refused, Sender, shown
 from whatshooked.hooks.hook import Hooks
-from whatshooked.meta import flatten
 from whatshooked.stream.intake import Added, Addition, Intake
+from whatshooked.stream.record import Record
 from whatshooked.stream.settle import NotTaken, Settler, Taken
+from workers.bodies import Bodies
 from workers.replies import Replies
 from workers.slots import Slots
 
@@ -29,9 +30,6 @@ log = logs.get("hooks")
 
 #: Seconds a lease lasts beyond the hook's own timeout: for the way to the POST and back to the settling.
 LEASE_MARGIN = 10.0
-
-#: Bytes of Meta's item above which its payload is made beside the event loop.
-LARGE = 32 * 1024
 
 
 def lease_ms(hook: Hook) -> int:
@@ -49,7 +47,10 @@ class Attempt(msgspec.Struct, frozen=True):
     number: int
     replay: bool
     deadline: float
+    #: The body, where all hooks get the same.
     body: bytes
+    #: What is known of the message's file, where it was just fetched.
+    record: Record | None = None
 
 
 class Counts:
@@ -72,6 +73,7 @@ class Attempts:
         slots: Slots,
         hooks: Callable[[], Hooks],
         replies: Replies,
+        bodies: Bodies,
     ) -> None:
         self._sender = sender
         self._settler = settler
@@ -79,6 +81,7 @@ class Attempts:
         self._slots = slots
         self._hooks = hooks
         self._replies = replies
+        self._bodies = bodies
         self._tasks: dict[asyncio.Task[None], Attempt] = {}
         self._posting: set[int] = set()
         self._counts: dict[str, Counts] = {}
@@ -128,8 +131,14 @@ class Attempts:
             return NotTaken(attempt.event_id, hook.id, attempt.token, "free")
         if log.debugs:
             log.debug("Sending to hook", hook_id=hook.id, url=shown(hook.url), event_id=attempt.event_id)
+        payload = attempt.body
+        if not payload:
+            try:
+                payload = await self._bodies.own(event, attempt.event_id, hook, attempt.record)
+            except StreamUnavailable as error:
+                log.seldom("warn", "A payload could not be made", event_id=attempt.event_id, error=str(error))
+                return NotTaken(attempt.event_id, hook.id, attempt.token, "free")
         self._tell("triggered", attempt)
-        payload = attempt.body or await asyncio.to_thread(flatten.payload, event, attempt.event_id)
         result = await self._sender.post(
             hook, event.type, event.account_id, attempt.event_id, payload, replay=attempt.replay
         )
@@ -210,14 +219,6 @@ class Attempts:
         self._intake.submit(Addition(blob, identity, int(time.time()) // 86_400, event_type)).add_done_callback(
             _count_untold
         )
-
-
-def body(event: Event, event_id: str) -> bytes:
-    """Return what hooks receive of an event, made once for all of them; empty when it is large.
-
-    A large one is made just before its POST and beside the event loop: an odd one of 4 MB takes seconds.
-    """
-    return flatten.payload(event, event_id) if len(event.raw) <= LARGE else b""
 
 
 def _retrieved(future: "asyncio.Future[bool]") -> None:

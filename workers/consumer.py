@@ -11,10 +11,14 @@ from whatshooked.config import Hook
 from whatshooked.errors import StreamUnavailable
 from whatshooked.events import Event
 from whatshooked.hooks.hook import Hooks
+from whatshooked.keys import MEDIA_HOOK
+from whatshooked.meta import attachment
 from whatshooked.stream.consume import Consumer, Entry, Park, Route, Want
 from whatshooked.stream.outbox import Outbox
 from workers import statuses
-from workers.attempt import Attempt, Attempts, body, lease_ms
+from workers.attempt import Attempt, Attempts, lease_ms
+from workers.bodies import common
+from workers.media import LEASE_MS, Fetcher, Job
 from workers.slots import Slots
 
 log = logs.get("hooks")
@@ -29,6 +33,7 @@ class Reader:
         self,
         consumer: Consumer,
         attempts: Attempts,
+        fetcher: Fetcher,
         slots: Slots,
         outbox: Outbox,
         hooks: Callable[[], Hooks],
@@ -39,6 +44,7 @@ class Reader:
         #: Told of each event that this process routed.
         self._saw = saw
         self._attempts = attempts
+        self._fetcher = fetcher
         self._slots = slots
         self._hooks = hooks
         self._routing = asyncio.Lock()
@@ -84,23 +90,29 @@ class Reader:
             # Before the entries are routed: a crash in between says it twice, which does no harm.
             if told := [one for event, _, _ in plans if event and (one := statuses.told(event)) is not None]:
                 await self._outbox.statuses(told)
-            leases = {hook.id: lease_ms(hook) for _, matching, _ in plans for hook in matching}
-            held = [(plan, hook) for plan in plans for hook in plan[1] if _leased(plan[2], hook)]
+            leases = {hook.id: lease_ms(hook) for _, matching, _ in plans for hook in matching} | {MEDIA_HOOK: LEASE_MS}
             started = time.monotonic()
             try:
-                routed = await self._consumer.route([route for _, _, route in plans], leases)
+                routes = [route for _, _, route in plans]
+                routed = await self._consumer.route(routes, leases, hold_ms=self._fetcher.hold_ms)
             except StreamUnavailable:
-                for _, hook in held:
-                    self._slots.free(hook)
+                for _, matching, route in plans:
+                    self._give_back(matching, route)
                 raise
             for (event, matching, route), entry in zip(plans, entries, strict=True):
                 if entry.id in routed.ids and event is not None:
                     self._saw(event)
                     self._begin(event, matching, route, routed.now, started)
                 else:
-                    for hook in matching:
-                        if _leased(route, hook):
-                            self._slots.free(hook)
+                    self._give_back(matching, route)
+
+    def _give_back(self, matching: Sequence[Hook], route: Route) -> None:
+        """Free the slots of leases that did not come about."""
+        for hook in matching:
+            if _leased(route, hook.id):
+                self._slots.free(hook)
+        if _leased(route, MEDIA_HOOK):
+            self._fetcher.free()
 
     def _plan(self, entry: Entry, hooks: Hooks) -> tuple[Event | None, tuple[Hook, ...], Route]:
         if not entry.blob:  # deleted since it was read
@@ -112,8 +124,12 @@ class Reader:
             log.error("Entry cannot be read, set aside as poison", event_id=entry.id, error=str(error))
             metrics.POISONED.inc()
             return None, (), Route(entry.id, Park.POISON, ())
-        wants = [Want(hook.id, self._slots.take(hook)) for hook in matching]
         keep = self.keeps_unmatched and events.is_kept_unmatched(event.type)
+        if (matching or keep) and attachment.brings(event):
+            # Also when no hook wants it: Meta forgets a file in seven days.
+            wants = [Want(MEDIA_HOOK, self._fetcher.take()), *(Want(hook.id, False, held=True) for hook in matching)]
+        else:
+            wants = [Want(hook.id, self._slots.take(hook)) for hook in matching]
         return event, matching, Route(entry.id, Park.YES if keep else Park.NO, wants)
 
     def _begin(self, event: Event, matching: Sequence[Hook], route: Route, now: int, started: float) -> None:
@@ -122,15 +138,20 @@ class Reader:
             for hook in matching:
                 log.debug("Hook matches event", hook_id=hook.id, event_type=event.type)
             log.debug("Found relevant hooks for event", event_type=event.type, hook_count=len(matching))
-        if not matching:
-            if events.is_kept_unmatched(event.type):
-                metrics.UNMATCHED.labels(events.family(event.type)).inc()
-                if not self.keeps_unmatched:
-                    log.seldom(
-                        "warn", "Event that no hook wanted is not kept: the message cache is off", event_type=event.type
-                    )
+        if not matching and events.is_kept_unmatched(event.type):
+            metrics.UNMATCHED.labels(events.family(event.type)).inc()
+            if not self.keeps_unmatched:
+                text = "Event that no hook wanted is not kept: the message cache is off"
+                log.seldom("warn", text, event_type=event.type)
+        self._start(event, matching, route, now, started)
+
+    def _start(self, event: Event, matching: Sequence[Hook], route: Route, now: int, started: float) -> None:
+        """Start what was leased, and have the rest claimed as soon as there is room."""
+        if _leased(route, MEDIA_HOOK):
+            self._fetcher.start(Job(route.id, event, now + LEASE_MS, 1, 0))
+        if route.wants and route.wants[0].hook_id == MEDIA_HOOK:
             return
-        payload = body(event, route.id) if any(want.leased for want in route.wants) else b""
+        payload = common(event, route.id) if any(want.leased for want in route.wants) else b""
         for hook, want in zip(matching, route.wants, strict=True):
             if not want.leased:
                 self._slots.queue(hook.id)
@@ -140,5 +161,5 @@ class Reader:
             self._attempts.start(Attempt(route.id, event, hook, now + lease, 1, False, deadline, payload))
 
 
-def _leased(route: Route, hook: Hook) -> bool:
-    return any(want.leased for want in route.wants if want.hook_id == hook.id)
+def _leased(route: Route, hook_id: str) -> bool:
+    return any(want.leased for want in route.wants if want.hook_id == hook_id)

@@ -10,10 +10,12 @@ from whatshooked import events, logs, metrics
 from whatshooked.config import Hook
 from whatshooked.errors import StreamUnavailable
 from whatshooked.hooks.hook import Hooks
-from whatshooked.keys import Keys
+from whatshooked.keys import MEDIA_HOOK, Keys
 from whatshooked.stream.leases import Claimed, Lease, Wish, claim
 from whatshooked.stream.link import Link
-from workers.attempt import Attempt, Attempts, body, lease_ms
+from workers.attempt import Attempt, Attempts, lease_ms
+from workers.bodies import common
+from workers.media import Fetcher
 from workers.slots import Slots
 
 log = logs.get("hooks")
@@ -26,10 +28,13 @@ _PAUSE = 0.5
 class Claimer:
     """Claims due events while there are slots for them, until told to stop."""
 
-    def __init__(self, link: Link, keys: Keys, attempts: Attempts, slots: Slots, hooks: Callable[[], Hooks]) -> None:
+    def __init__(
+        self, link: Link, keys: Keys, attempts: Attempts, fetcher: Fetcher, slots: Slots, hooks: Callable[[], Hooks]
+    ) -> None:
         self._link = link
         self._keys = keys
         self._attempts = attempts
+        self._fetcher = fetcher
         self._slots = slots
         self._hooks = hooks
         self._suspects = 0
@@ -60,10 +65,13 @@ class Claimer:
         """Return whether to look again at once: something may be left that there is room for."""
         hooks = {hook.id: hook for hook in self._hooks().active if self._slots.room(hook) > 0}
         wishes = [Wish(hook.id, self._slots.room(hook), lease_ms(hook)) for hook in hooks.values()]
+        wishes += self._fetcher.wishes()
         if not wishes:
             return False
         started = time.monotonic()
-        claimed = await claim(self._link, self._keys, wishes, suspects=0 if self._suspects else 1)
+        suspects = 0 if self._suspects else 1
+        claimed = await claim(self._link, self._keys, wishes, suspects=suspects, hold_ms=self._fetcher.hold_ms)
+        self._fetcher.begin(claimed.pop(MEDIA_HOOK, None))
         for hook_id, hook in hooks.items():
             self._start(hook, claimed.get(hook_id), started)
         return any(found.more and found.leases and self._slots.room(hooks[h]) > 0 for h, found in claimed.items())
@@ -94,7 +102,7 @@ class Claimer:
             return
         self._slots.hold(hook.id)
         deadline = started + lease_ms(hook) / 1000
-        payload = body(event, lease.event_id)
+        payload = common(event, lease.event_id)
         attempt = Attempt(lease.event_id, event, hook, lease.token, lease.attempt, lease.replay, deadline, payload)
         if lease.suspect:
             self._suspects += 1

@@ -30,6 +30,7 @@ from workers.accounts import Credentials
 from workers.attempt import Attempts
 from workers.consumer import Reader
 from workers.due import Claimer
+from workers.files import Files
 from workers.outbox import Sending
 from workers.recover import Recovery
 from workers.replies import Replies
@@ -56,7 +57,9 @@ class Process:
         self._switches: dict[str, Switch] = {}
         #: The file was read, and may overrule switches.
         self._file_is_new = True
-        self._links = {name: Link(url) for name in ("read", "route", "settle", "claim", "add", "outbox", "other")}
+        self._links = {
+            name: Link(url) for name in ("read", "route", "settle", "claim", "add", "outbox", "media", "other")
+        }
         self._sender = Sender()
         self._graph = Graph()
         self._settler = Settler(self._links["settle"], self.keys)
@@ -72,9 +75,16 @@ class Process:
         self.consumer = Consumer(links["route"], links["read"], keys, name)
         self._sending = Sending(Outbox(links["outbox"], keys), self._graph, lambda: self.config)
         replies = Replies(lambda: self.config, self._sending.wake.set)
-        self._attempts = Attempts(self._sender, self._settler, self._intake, self._slots, now, replies)
-        self._reader = Reader(self.consumer, self._attempts, self._slots, Outbox(links["route"], keys), now, self._saw)
-        self._claimer = Claimer(links["claim"], keys, self._attempts, self._slots, now)
+        self._files = Files(
+            links["media"], keys, name, self._graph, self._settler, self._slots, lambda: self.config, now
+        )
+        self._fetcher = self._files.fetcher
+        self._attempts = Attempts(
+            self._sender, self._settler, self._intake, self._slots, now, replies, self._files.bodies
+        )
+        outbox = Outbox(links["route"], keys)
+        self._reader = Reader(self.consumer, self._attempts, self._fetcher, self._slots, outbox, now, self._saw)
+        self._claimer = Claimer(links["claim"], keys, self._attempts, self._fetcher, self._slots, now)
         self._recovery = Recovery(self.consumer, self._reader, now)
         self._traffic = Traffic(links["other"], keys)
         self._credentials = Credentials(
@@ -92,6 +102,7 @@ class Process:
                 await self._refresh_switches()
                 await self.consumer.ensure_group()
                 await self._recovery.beat()
+                await self._files.refresh()
                 break
             except StreamUnavailable as error:
                 metrics.REDIS_ERRORS.labels("start").inc()
@@ -104,6 +115,8 @@ class Process:
         self._watch("credentials", self._credentials.run())
         self._watch("switches", self._follow_switches())
         self._watch("upkeep", self._keep_up())
+        self._watch("fetcher", self._fetcher.run())
+        self._watch("files", self._files.keep_up())
         log.info("Hook manager started and subscribed to events", event_types=len(EVENT_TYPES))
 
     async def stop(self) -> None:
@@ -114,19 +127,21 @@ class Process:
         self._slots.wake.set()
         self._sending.wake.set()
         await self._end("reader", "claimer", "sending")
-        await asyncio.gather(self._attempts.drain(GRACE), self._sending.drain(GRACE))
+        self._fetcher.stopping.set()
+        await asyncio.gather(self._attempts.drain(GRACE), self._sending.drain(GRACE), self._fetcher.drain(5.0))
         await self._settler.drain(patience=5.0)
         await self._intake.drain()  # the last `hook.*` events
-        for name in ("credentials", "upkeep"):  # a call to Graph or a long pass is not worth waiting for
+        for name in ("credentials", "upkeep", "files"):  # a call to Graph or a long pass is not worth waiting for
             if name in self._loops:
                 self._loops[name].cancel()
-        await self._end("recovery", "switches", "credentials", "upkeep")
+        await self._end("recovery", "switches", "credentials", "upkeep", "fetcher", "files")
         try:
             await self.consumer.farewell()
         except StreamUnavailable:
             metrics.REDIS_ERRORS.labels("stop").inc()  # the heartbeat runs out by itself
         await self._sender.close()
         await self._graph.close()
+        await self._files.close()
         for link in self._links.values():
             await link.close()
         log.info("Worker stopped", attempts_left=self._slots.busy)
@@ -162,7 +177,7 @@ class Process:
     async def _one_pass(self) -> None:
         """Each step's trouble with Redis is left to its next pass, and keeps no other step from its own."""
         hooks = list(self.hooks.by_id)
-        for step in (self._enforce, self._forget, self._drop_removed):
+        for step in (self._enforce, self._forget, self._drop_removed, self._refresh_files):
             try:
                 await step(hooks)
             except StreamUnavailable as error:
@@ -187,6 +202,9 @@ class Process:
         for hook, count in (await self._upkeep.drop_removed(hooks)).items():
             metrics.LEFT_CACHE.labels("hook_removed").inc(count)
             log.warn("Events of a removed hook given up", hook_id=hook, events=count)
+
+    async def _refresh_files(self, _: list[str]) -> None:
+        await self._files.refresh()
 
     def _limits(self) -> Limits:
         cache, day = self.config.message_cache, 86_400_000

@@ -8,6 +8,7 @@ import msgspec
 from whatshooked.cli.redis import with_redis
 from whatshooked.config import Config
 from whatshooked.keys import Keys
+from whatshooked.media.store import open_store
 from whatshooked.stream.cache import Cache, Cached, Stats
 from whatshooked.stream.link import Link
 from whatshooked.stream.registry import hooks_now
@@ -90,7 +91,8 @@ def clear(options: argparse.Namespace) -> int:
 
 async def _operator(config: Config, keys: Keys, link: Link) -> Operator:
     hooks = await hooks_now(link, keys, config)
-    return Operator(link, keys, lambda: hooks)
+    media = config.media
+    return Operator(link, keys, lambda: hooks, has_file=open_store(media).has, hold_ms=round(media.max_wait * 1000))
 
 
 def _line(cached: Cached) -> str:

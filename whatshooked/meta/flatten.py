@@ -12,13 +12,12 @@ from typing import Any
 import msgspec
 
 from whatshooked.events import Event
-from whatshooked.meta import callback, codes, lenient, text
+from whatshooked.meta import attachment, callback, codes, lenient, text
 from whatshooked.meta.decode import decode_item
 from whatshooked.meta.items import digits
 
-_MEDIA = frozenset(("image", "video", "audio", "document", "sticker"))
 _OTHERS = ("text", "location", "contacts", "interactive", "button", "reaction", "order", "system", "edit", "revoke")
-_KNOWN = _MEDIA.union(_OTHERS, ("request_welcome", "unsupported"))
+_KNOWN = attachment.KINDS.union(_OTHERS, ("request_welcome", "unsupported"))
 #: Keys that the flat form of a message, and the data of a status, carry under other names.
 _OF_MESSAGE = frozenset(("id", "from", "timestamp", "type", "text"))
 _OF_STATUS = frozenset(("id", "status", "timestamp", "biz_opaque_callback_data"))
@@ -34,10 +33,29 @@ _text = lenient.text
 Object = dict[str, Any]
 
 
-def payload(event: Event, event_id: str) -> bytes:
-    """Return the JSON body that hooks receive for an event, `event_id` being its id in the stream. Never raises."""
+class Handed(msgspec.Struct, frozen=True):
+    """A message's file as one hook gets it: `url`, `base64` or both, or why there is none (`error`)."""
+
+    filename: str = ""
+    mime_type: str = ""
+    size: int = 0
+    url: str = ""
+    #: Encoded already.
+    base64: str = ""
+    error: str = ""
+
+
+#: A file that nobody has fetched.
+NOT_FETCHED = Handed(error="not fetched")
+
+
+def payload(event: Event, event_id: str, file: Handed = NOT_FETCHED) -> bytes:
+    """Return the JSON body that hooks receive for an event, `event_id` being its id in the stream. Never raises.
+
+    `file` is the one that a message brings, and means nothing for others.
+    """
     if event.type == "message.received":
-        return _encode(_message(event, event_id))
+        return _encode(_message(event, event_id, file))
     if event.type.startswith("message."):
         return _encode(_status(event, event_id))
     if event.type.startswith("meta."):
@@ -45,7 +63,7 @@ def payload(event: Event, event_id: str) -> bytes:
     return _encode({"event_type": event.type, "timestamp": _streamed(event_id), "data": decode_item(event.raw)})
 
 
-def _message(event: Event, event_id: str) -> Object:
+def _message(event: Event, event_id: str, file: Handed) -> Object:
     item, contact = decode_item(event.raw), _contact(event)
     kind = _text(item.get("type"))
     sent = lenient.seconds(item.get("timestamp"))
@@ -62,8 +80,8 @@ def _message(event: Event, event_id: str) -> Object:
         "event_id": event_id,
     }
     _add_person(flat, event, item.get("from_user_id"), contact)
-    if kind in _MEDIA and isinstance(item.get(kind), dict):
-        flat["media"] = _media(kind, item[kind])
+    if kind in attachment.KINDS and isinstance(item.get(kind), dict):
+        flat["media"] = _media(kind, item[kind], file)
     told = _add_rest(flat, item, _OF_MESSAGE) and _tells(flat, item, sent)
     if not told or kind not in _KNOWN:
         flat["raw"] = item
@@ -170,9 +188,14 @@ def _is_text(item: Object, key: str) -> bool:
     return value is None or isinstance(value, str) or bool(_text(value))
 
 
-def _media(kind: str, told: Object) -> Object:
-    """Return what is known of a file that nobody fetched, and that it was not fetched."""
-    media: Object = {"type": kind, "mime_type": _text(told.get("mime_type")), "filename": "", "error": "not fetched"}
+def _media(kind: str, told: Object, file: Handed) -> Object:
+    """Return what is known of a file: where it is, what is in it, and what its webhook said."""
+    media: Object = {
+        "type": kind,
+        "mime_type": _text(told.get("mime_type")) or file.mime_type,
+        "filename": file.filename,
+    }
+    media |= {name: value for name in ("url", "base64", "size", "error") if (value := getattr(file, name))}
     media |= {key: told[key] for key in ("id", "sha256", "caption", "voice", "animated") if key in told}
     if "filename" in told:
         media["original_filename"] = told["filename"]

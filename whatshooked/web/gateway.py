@@ -3,7 +3,7 @@
 from whatshooked import logs
 from whatshooked.boot import follow_reloads, read_again
 from whatshooked.config import Config
-from whatshooked.errors import ConfigError, StreamUnavailable
+from whatshooked.errors import StreamUnavailable
 from whatshooked.hooks.hook import Hooks
 from whatshooked.keys import Keys
 from whatshooked.media.store import Store, open_store
@@ -70,15 +70,9 @@ class Gateway:
         await self.link.close()
 
     def reload(self) -> None:
-        """Read the config again, all of it or nothing; address and Redis stay until a restart."""
-        if (found := read_again(self.config)) is None:
-            return
-        if found.media != self.config.media:
-            try:
-                self.store = open_store(found.media)
-            except ConfigError as error:
-                log.error("The store of files stays the old one until a restart", fault=str(error))
-        self._use(found)
+        """Read the config again, all of it or nothing; address, Redis and store of files stay until a restart."""
+        if (found := read_again(self.config)) is not None:
+            self._use(found)
 
     async def hooks(self) -> Hooks:
         """Return the hooks of this moment, with the run-time switches; raises StreamUnavailable."""
@@ -93,7 +87,8 @@ class Gateway:
     async def operator(self) -> Operator:
         """Return what replays, deletes and clears, by the hooks of this moment; raises StreamUnavailable."""
         hooks = await self.hooks()
-        return Operator(self.link, self.keys, lambda: hooks)
+        hold_ms = round(self.config.media.max_wait * 1000)
+        return Operator(self.link, self.keys, lambda: hooks, has_file=self.store.has, hold_ms=hold_ms)
 
     async def prove_ready(self) -> None:
         """Write to Redis as the intake does; raises StreamUnavailable when it does not take it."""

@@ -1,0 +1,135 @@
+"""Files of messages: fetched at once, stored once, and put into the payload before the hooks see it."""
+
+import base64
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests import meta
+from tests.conftest import Gateway, hook
+from tests.files import KINDS, downloads, lookups, message, of_meta, on_disk, post, sha8, stored
+from tests.receiver import Receiver
+from tests.simulated import Meta
+
+MakeGateway = Callable[..., Gateway]
+
+
+async def started(make: MakeGateway, sim: Meta, folder: Path, *hooks: dict[str, Any], **media: Any) -> Gateway:
+    """A running gateway whose account is at the simulated Meta and whose files lie in `folder`."""
+    section = {"data_path": str(folder), "base_url": "https://files.example"} | media
+    gateway = make(*hooks, accounts=[of_meta(sim)], media=section)
+    await gateway.start()
+    return gateway
+
+
+@pytest.mark.parametrize("mode", ["link", "base64", "both"])
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_file_stands_in_the_payload(
+    kind: str, mode: str, make_gateway: MakeGateway, sim: Meta, receiver: Receiver, tmp_path: Path
+) -> None:
+    """Each of the five types arrives in each of the three modes, with name, link and content as the contract says."""
+    folder = tmp_path / "files"
+    gateway = await started(make_gateway, sim, folder, hook("h1", receiver.url()), mode=mode)
+    found = stored(sim, kind)
+    sent = message(sim, found, kind)
+    await post(gateway, sent)
+    (got,) = await receiver.wait()
+    told = got.json["media"]
+    name = f"{sent['id']}_{sha8(found.content)}"
+    assert (told["type"], told["mime_type"], told["filename"].rpartition(".")[0]) == (kind, found.mime_type, name)
+    assert "error" not in told
+    assert told["size"] == len(found.content)
+    assert ("base64" in told) == (mode != "link")
+    assert ("url" in told) == (mode != "base64")
+    if "base64" in told:
+        assert base64.b64decode(told["base64"]) == found.content
+    if "url" in told:
+        link = told["url"].replace("https://files.example", gateway.base)
+        answer = await gateway.client.get(link)
+        assert (answer.status_code, answer.content) == (200, found.content)
+    (path,) = on_disk(folder)
+    assert (path.name, path.read_bytes()) == (told["filename"], found.content)
+    assert lookups(sim, found) == 0  # the webhook's own URL was good
+    assert [one["authorization"] for one in downloads(sim, found)] == [True]
+    await gateway.cached(0)
+
+
+async def test_each_hook_has_its_own_mode(
+    make_gateway: MakeGateway, sim: Meta, receiver: Receiver, tmp_path: Path
+) -> None:
+    """A hook's mode goes before the gateway's, and a file that is too large for base64 goes as a link."""
+    hooks = [
+        hook("link", receiver.url("/link")),
+        hook("base64", receiver.url("/base64"), media_mode="base64"),
+        hook("both", receiver.url("/both"), media_mode="both"),
+    ]
+    gateway = await started(make_gateway, sim, tmp_path / "files", *hooks, base64_max_bytes=2000)
+    await post(gateway, message(sim, stored(sim, content=b"x" * 2000)))
+    told = {one.target.partition("?")[0]: set(one.json["media"]) for one in await receiver.wait(3)}
+    assert {path: keys & {"url", "base64", "error"} for path, keys in told.items()} == {
+        "/link": {"url"},
+        "/base64": {"base64"},
+        "/both": {"url", "base64"},
+    }
+    receiver.received.clear()
+    await post(gateway, message(sim, stored(sim, content=b"x" * 2001)))
+    for one in await receiver.wait(3):
+        assert one.json["media"].keys() & {"url", "base64", "error"} == {"url"}
+
+
+async def test_the_same_content_is_stored_once(
+    make_gateway: MakeGateway, sim: Meta, receiver: Receiver, tmp_path: Path
+) -> None:
+    """Two messages with the same bytes have two names for one file."""
+    folder = tmp_path / "files"
+    gateway = await started(make_gateway, sim, folder, hook("h1", receiver.url()))
+    await post(gateway, message(sim, stored(sim)), message(sim, stored(sim)))
+    await receiver.wait(2)
+    one, other = on_disk(folder)
+    assert one.name != other.name
+    assert one.stat().st_ino == other.stat().st_ino
+
+
+async def test_a_look_up_takes_the_place_of_a_url(
+    make_gateway: MakeGateway, sim: Meta, receiver: Receiver, tmp_path: Path
+) -> None:
+    """A webhook without a URL, or with one that is old, has its file looked up."""
+    gateway = await started(make_gateway, sim, tmp_path / "files", hook("h1", receiver.url()))
+    bare, old = stored(sim), stored(sim, content=b"old")
+    await post(gateway, message(sim, bare, url=False), message(sim, old, timestamp=str(int(time.time()) - 600)))
+    for one in await receiver.wait(2):
+        assert "error" not in one.json["media"]
+    assert (lookups(sim, bare), lookups(sim, old)) == (1, 1)
+
+
+async def test_a_message_nobody_wants_has_its_file(make_gateway: MakeGateway, sim: Meta, tmp_path: Path) -> None:
+    """Meta forgets it in seven days: it is fetched for a message that stays unmatched, and stands in the listing."""
+    folder = tmp_path / "files"
+    gateway = await started(make_gateway, sim, folder)
+    await post(gateway, message(sim, stored(sim)))
+    (event,) = await gateway.cached(1, state="unmatched")
+    assert event["hooks"] == {}
+    (path,) = on_disk(folder)
+    assert event["payload"]["media"]["filename"] == path.name
+
+
+async def test_a_text_waits_for_no_file(
+    make_gateway: MakeGateway, sim: Meta, receiver: Receiver, tmp_path: Path
+) -> None:
+    """A slow file holds its own message, and no other; the listing shows what goes on."""
+    gateway = await started(make_gateway, sim, tmp_path / "files", hook("h1", receiver.url()), max_wait="2s")
+    sim.world.knobs.drip = 0.05
+    await post(gateway, message(sim, stored(sim, fault="slow")), meta.text())
+    (first,) = await receiver.wait()
+    assert first.json["message_type"] == "text"
+    (event,) = await gateway.cached(1)
+    assert event["state"] == "waiting"
+    assert event["hooks"]["_media"]["state"] == "in_flight"
+    assert event["hooks"]["h1"]["state"] == "waiting"
+    _, late = await receiver.wait(2)
+    assert late.json["message_type"] == "image"
+    assert "in time" in late.json["media"]["error"]
+    await gateway.cached(0)

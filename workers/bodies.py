@@ -1,0 +1,80 @@
+"""What one attempt sends: the payload, with the message's file as this hook wants it."""
+
+import asyncio
+import base64
+import time
+from collections.abc import Callable
+
+from whatshooked import logs
+from whatshooked.config import Config, Hook
+from whatshooked.errors import StoreUnavailable
+from whatshooked.events import Event
+from whatshooked.keys import Keys
+from whatshooked.media import links
+from whatshooked.media.store import Store
+from whatshooked.meta import attachment, flatten
+from whatshooked.meta.flatten import Handed
+from whatshooked.stream.link import Link
+from whatshooked.stream.media import known
+from whatshooked.stream.record import Record
+
+log = logs.get("media")
+
+#: Bytes of Meta's item above which its payload is made beside the event loop.
+LARGE = 32 * 1024
+
+
+def common(event: Event, event_id: str) -> bytes:
+    """Return the body that all hooks receive of an event, made once for them; empty when each attempt makes its own.
+
+    A large one is made just before its POST and beside the event loop: an odd one of 4 MB takes seconds. One with a
+    file is each hook's own, with a link that is signed anew.
+    """
+    own = len(event.raw) > LARGE or attachment.brings(event)
+    return b"" if own else flatten.payload(event, event_id)
+
+
+class Bodies:
+    """Makes the bodies of attempts that have none in common; `link_key` signs links."""
+
+    def __init__(self, link: Link, keys: Keys, store: Store, config: Callable[[], Config]) -> None:
+        self._link = link
+        self._keys = keys
+        self._store = store
+        self._config = config
+        self.link_key = b""
+
+    async def own(self, event: Event, event_id: str, hook: Hook, record: Record | None) -> bytes:
+        """Return the body for one hook; `record` is what is known of its file. Raises StreamUnavailable."""
+        if not attachment.brings(event):
+            return await asyncio.to_thread(flatten.payload, event, event_id)
+        if record is None:
+            record = await known(self._link, self._keys, event_id)
+        file = await self._handed(event.account_id, hook, record)
+        if file.base64 or len(event.raw) > LARGE:
+            return await asyncio.to_thread(flatten.payload, event, event_id, file)
+        return flatten.payload(event, event_id, file)
+
+    async def _handed(self, account_id: str, hook: Hook, record: Record) -> Handed:
+        """Return a file as a hook wants it; what does not fit into the payload goes as a link, whatever it wants."""
+        if not record.filename:
+            return Handed(error=record.error)
+        settings, error = self._config().media, ""
+        mode = hook.media_mode or settings.mode
+        content = None
+        if mode != "link" and record.size <= settings.base64_max_bytes:
+            try:
+                content = await self._store.read(account_id, record.filename, settings.base64_max_bytes)
+                error = "" if content is not None else "the file is not stored any more: a replay fetches it again"
+            except StoreUnavailable as unavailable:
+                error = f"the file cannot be read now: {unavailable}"
+                log.seldom("error", "A file cannot be put into payloads", error=str(unavailable))
+        inline = base64.b64encode(content).decode() if content is not None else ""
+        url = self._url(account_id, record.filename) if mode != "base64" or not inline else ""
+        return Handed(record.filename, record.mime_type, record.size, url, inline, error)
+
+    def _url(self, account_id: str, filename: str) -> str:
+        config = self._config()
+        base = config.media.base_url or f"http://localhost:{config.server.port}"
+        ends = int(time.time() + config.media.link_ttl) if config.media.link_ttl else None
+        return links.link(base, account_id, filename, key=self.link_key, expires=ends)
