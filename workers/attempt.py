@@ -20,7 +20,6 @@ from whatshooked.hooks import retry
 from whatshooked.hooks.delivery import Delivered, Refused, Sender, shown
 from whatshooked.hooks.hook import Hooks
 from whatshooked.stream.intake import Added, Addition, Intake
-from whatshooked.stream.record import Record
 from whatshooked.stream.settle import NotTaken, Settler, Taken
 from workers.bodies import Bodies
 from workers.replies import Replies
@@ -49,8 +48,6 @@ class Attempt(msgspec.Struct, frozen=True):
     deadline: float
     #: The body, where all hooks get the same.
     body: bytes
-    #: What is known of the message's file, where it was just fetched.
-    record: Record | None = None
 
 
 class Counts:
@@ -89,6 +86,7 @@ class Attempts:
 
     def start(self, attempt: Attempt, then: Callable[[], None] | None = None) -> None:
         """Begin an attempt whose slot is taken; `then` runs when it is over."""
+        self._slots.pace.attempt()
         task = asyncio.create_task(self._run(attempt))
         self._tasks[task] = attempt
         task.add_done_callback(self._tasks.pop)
@@ -134,7 +132,8 @@ class Attempts:
         payload = attempt.body
         if not payload:
             try:
-                payload = await self._bodies.own(event, attempt.event_id, hook, attempt.record)
+                first = attempt.number == 1 and not attempt.replay
+                payload = await self._bodies.own(event, attempt.event_id, hook, first=first)
             except StreamUnavailable as error:
                 log.seldom("warn", "A payload could not be made", event_id=attempt.event_id, error=str(error))
                 return NotTaken(attempt.event_id, hook.id, attempt.token, "free")

@@ -22,6 +22,8 @@ log = logs.get("media")
 
 #: Bytes of Meta's item above which its payload is made beside the event loop.
 LARGE = 32 * 1024
+#: Files whose notes are kept at hand.
+_FRESH = 1000
 
 
 def common(event: Event, event_id: str) -> bytes:
@@ -43,12 +45,21 @@ class Bodies:
         self._store = store
         self._config = config
         self.link_key = b""
+        #: What was just noted of files whose messages are about to go out, by event; the oldest make room.
+        self._fresh: dict[str, Record] = {}
 
-    async def own(self, event: Event, event_id: str, hook: Hook, record: Record | None) -> bytes:
-        """Return the body for one hook; `record` is what is known of its file. Raises StreamUnavailable."""
+    def remember(self, event_id: str, record: Record) -> None:
+        """Keep what was noted of a file at hand: its hooks are tried next, by this process as a rule."""
+        while len(self._fresh) >= _FRESH:
+            del self._fresh[next(iter(self._fresh))]
+        self._fresh[event_id] = record
+
+    async def own(self, event: Event, event_id: str, hook: Hook, *, first: bool) -> bytes:
+        """Return the body for one hook, whose `first` attempt this is or not. Raises StreamUnavailable."""
         if not attachment.brings(event):
             return await asyncio.to_thread(flatten.payload, event, event_id)
-        if record is None:
+        record = self._fresh.get(event_id) if first else None
+        if record is None:  # a later attempt asks again: a replay may have fetched it anew
             record = await known(self._link, self._keys, event_id)
         file = await self._handed(event.account_id, hook, record)
         if file.base64 or len(event.raw) > LARGE:

@@ -55,7 +55,7 @@ class Files:
         self.bodies = Bodies(link, keys, self._store, config)
         fetch = Fetch(graph, self._downloads, self._store, Budget(link, keys))
         findings = Findings(link, keys, lambda: hooks().by_id)
-        self.fetcher = Fetcher(link, keys, fetch, findings, settler, slots, config)
+        self.fetcher = Fetcher(link, keys, fetch, findings, settler, slots, self.bodies, config)
         self._cache = Cache(link, keys)
 
     async def refresh(self) -> None:

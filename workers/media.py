@@ -26,6 +26,7 @@ from whatshooked.stream.media import Finding, Findings
 from whatshooked.stream.record import Record
 from whatshooked.stream.settle import NotTaken, Settler
 from workers import fetch_retry as retry
+from workers.bodies import Bodies
 from workers.fetch import Fetch, Fetched, Gone, Later, Stored
 from workers.slots import Slots
 
@@ -67,6 +68,7 @@ class Fetcher:
         findings: Findings,
         settler: Settler,
         slots: Slots,
+        bodies: Bodies,
         config: Callable[[], Config],
     ) -> None:
         self._link = link
@@ -75,6 +77,7 @@ class Fetcher:
         self._findings = findings
         self._settler = settler
         self._slots = slots
+        self._bodies = bodies
         self._config = config
         self._busy = 0
         self._suspects = 0
@@ -92,7 +95,8 @@ class Fetcher:
         return round(self._config().media.max_wait * 1000)
 
     def take(self) -> bool:
-        """Take a place for a fetch, if there is one."""
+        """Take a place for the file of a message that came in, if there is one."""
+        self._slots.pace.came(time.monotonic())
         if self._room <= 0:
             self._behind = True
             return False
@@ -200,6 +204,8 @@ class Fetcher:
             return Gone("its fetch kept ending without an outcome", "killed")
         config = self._config()
         account = next((one for one in config.whatsapp if one.id == job.event.account_id), None)
+        age = time.time() - events.received_ms(job.event_id) / 1000
+        await self._slots.pace.turn(age, config.media.max_wait)
         seconds = retry.seconds(job.attempt, config.media.max_wait)
         return await self._fetch(account, told, config.media, attempt=job.attempt, seconds=seconds)
 
@@ -223,7 +229,9 @@ class Fetcher:
         keeps = self._config().message_cache.enabled and events.is_kept_unmatched(event.type)
         token = await self._ends(job)
         finding = Finding(job.event_id, token, record, Park.YES if keeps else Park.NO)
-        if not await self._findings.note(finding):
+        if await self._findings.note(finding):
+            self._bodies.remember(job.event_id, record)
+        else:
             log.debug("Another process has this file's lease by now", event_id=job.event_id)
         self._slots.wake.set()
 

@@ -8,6 +8,7 @@ import asyncio
 from collections import Counter
 
 from whatshooked.config import Hook
+from workers.pace import Pace
 
 #: Leases per POST that a hook may have at once, while it accepts events.
 AHEAD = 16
@@ -23,6 +24,8 @@ class Slots:
         self.backlog: set[str] = set()
         #: Hooks whose last attempt failed: no lease is taken ahead for them, it would only run out.
         self.failing: set[str] = set()
+        #: Lets fetches of files give way to attempts.
+        self.pace = Pace()
         #: Set when a hook with a backlog has room for a good part of its cap.
         self.wake = asyncio.Event()
 

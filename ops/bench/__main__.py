@@ -1,4 +1,4 @@
-"""`python -m ops.bench [--quick] [--only intake|endtoend]`: measure, print the tables; exit code 1 below a floor."""
+"""`python -m ops.bench [--quick] [--only PART]`: measure, print the tables; exit code 1 below a floor."""
 
 import argparse
 import os
@@ -6,7 +6,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from ops.bench import endtoend, environment, intake, plan, table
+from ops.bench import beside, endtoend, environment, intake, plan, table
 from ops.bench.stage import Stage
 
 _NAMES = {"raw": "ASGI, 200", "ours": "the gateway", "celery": "FastAPI + Celery", "bulk": "the gateway, bodies of 100"}
@@ -18,18 +18,18 @@ def main() -> int:
     """Run the benchmark."""
     parser = argparse.ArgumentParser(prog="python -m ops.bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="about two minutes instead of about ten")
-    parser.add_argument("--only", choices=("intake", "endtoend"), help="one part alone")
+    parser.add_argument("--only", choices=("intake", "endtoend", "beside"), help="one part alone")
     options = parser.parse_args()
     chosen = plan.QUICK if options.quick else plan.FULL
-    environment.python()
+    if options.only != "beside":
+        environment.python()
     started = time.monotonic()
     found: Found = []
     with tempfile.TemporaryDirectory(prefix="whb-") as folder, Stage(Path(folder)) as stage:
         print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} at the start; trust the ratios\n")
-        if options.only != "endtoend":
-            found += _intake(stage, chosen)
-        if options.only != "intake":
-            found += _endtoend(stage, chosen)
+        for name, part in (("intake", _intake), ("endtoend", _endtoend), ("beside", _beside)):
+            if options.only in (None, name):
+                found += part(stage, chosen)
     print(table.verdicts(found))
     print(f"\n{time.monotonic() - started:.0f} s")
     return 0 if all(bar.met(value) for bar, value in found) else 1
@@ -71,6 +71,16 @@ def _endtoend(stage: Stage, chosen: plan.Plan) -> Found:
         (plan.DELAY_HALF, relaxed.delay(0.5)),
         (plan.DELAY_MOST, relaxed.delay(0.99)),
     ]
+
+
+def _beside(stage: Stage, chosen: plan.Plan) -> Found:
+    result = beside.measure(stage, chosen)
+    rows = [["Texts, p50 ms", *(f"round {number + 1}" for number in range(len(result.alone)))]]
+    for name, medians in (("alone", result.alone), (f"beside {beside.FILES} files", result.beside)):
+        rows.append([name, *(f"{median:.2f}" for median in medians)])
+    print(table.layout(rows))
+    print(f"Files that did not come: {result.missing}\n", flush=True)
+    return [(plan.TEXTS_BESIDE, result.ratio)]
 
 
 if __name__ == "__main__":

@@ -1,19 +1,18 @@
 """Events a second that go in, through Redis and out to the hook with a backlog that stays flat, and their delay."""
 
 import math
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ops.bench.load import Order, Report
 from ops.bench.plan import Plan
 from ops.bench.stage import OURS, PLAIN, Stage
+from ops.bench.waiting import arrived
 
 #: Share of the planned, and of the answered, that must be sent and received for a rate to be held.
 _SHARE = 0.98
 #: Seconds' worth of events that may be on their way at the end.
 _BACKLOG_SECONDS = 1.0
-_DRAIN_SECONDS = 60.0
 #: From one tried rate to the next, and half-way back when that was too much.
 _STEP = 1.3
 #: Further tries of the long run, each 7 % lower.
@@ -49,7 +48,7 @@ class Path:
         """Send at a rate, wait until all has arrived, and look back."""
         before, micros = self._stage.cpu(), self._stage.redis_micros()
         order, report = self._stage.send(self._port, self._path, int(rate * seconds), seconds, rate=rate)
-        missing = self._drain(order, report)
+        missing = arrived(self._stage, order, report)
         after = self._stage.cpu()
         used = {name: after[name] - before[name] for name in after} | {"sender": report.cpu}
         spent = (self._stage.redis_micros() - micros) / max(report.ok, 1)
@@ -69,13 +68,6 @@ class Path:
             rate *= 0.93
             run = self.run(rate, plan.hold_seconds)
         return run
-
-    def _drain(self, order: Order, report: Report) -> int:
-        received = self._stage.ledger.received[order.first : order.first + report.sent]
-        deadline = time.monotonic() + _DRAIN_SECONDS
-        while (missing := sum(1 for at in received if not at)) and time.monotonic() < deadline:
-            time.sleep(0.2)
-        return missing
 
     def _judge(self, order: Order, report: Report, cpu: dict[str, float], micros: float, missing: int) -> Run:
         ledger, places = self._stage.ledger, slice(order.first, order.first + report.sent)

@@ -39,6 +39,8 @@ class Order(msgspec.Struct, frozen=True):
     rate: float = 0.0
     connections: int = 64
     messages: int = 1
+    #: The port where the files lie that the messages bring, 0 for texts.
+    files: int = 0
     #: Send the same requests again when they run out: only for a server that does not look at them.
     cycle: bool = False
 
@@ -58,7 +60,7 @@ class Load:
 
     def __init__(self, order: Order, ledger: Ledger) -> None:
         self.order = order
-        self._requests = bodies.requests(order.path, order.first, order.count, order.messages)
+        self._requests = bodies.requests(order.path, order.first, order.count, order.messages, order.files)
         self._ledger = ledger
         self._idle: deque[Connection] = deque()
         self._start = self._end = self.last = 0.0

@@ -41,5 +41,6 @@ INTAKE_OF_CELERY = Bar("Intake, multiple of FastAPI + pydantic + Celery", 8.0)
 #: The bars are 30,000 and 50,000 a second where singles came to 11,300.
 BULK_OF_SINGLE = Bar("Events a second in bodies of 100, multiple of single ones", 2.65, 4.4)
 END_OF_ARQ = Bar("End to end, multiple of FastAPI + an arq job per event", 4.0)
+TEXTS_BESIDE = Bar("Texts beside 500 files, multiple of their median delay alone", 1.2, least=False)
 DELAY_HALF = Bar("From 200 to the hook at half that rate, p50", 5.0, unit="ms", least=False)
 DELAY_MOST = Bar("From 200 to the hook at half that rate, p99", 50.0, unit="ms", least=False)

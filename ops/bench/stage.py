@@ -80,11 +80,14 @@ class Stage:
         )
         return self._server("arq-web", [python, *_UVICORN, "ops.bench.baseline.with_arq:app"], self._baseline(hook))
 
-    def ours(self, hook: int | None = None) -> int:
-        """Start our web process, and a worker when there is a hook to deliver to; returns the port."""
+    def ours(self, hook: int | None = None, graph: int = 9) -> int:
+        """Start our web process, and a worker when there is a hook to deliver to; returns the port.
+
+        `graph` is the port of Meta's Graph and of its files; nobody answers at 9.
+        """
         port = _free_port()
         config = self.folder / "config.json"
-        config.write_text(json.dumps(_document(port, self._valkey.url, hook)))
+        config.write_text(json.dumps(_document(port, self._valkey.url, hook, graph, self.folder / "media")))
         named = {"WHATSHOOKED_CONFIG": str(config)}
         self._start("web", [sys.executable, "-m", "whatshooked", "serve"], named)
         self._await_port("web", port)
@@ -99,6 +102,13 @@ class Stage:
             "receiver", [sys.executable, "-m", "ops.bench.receiver", str(port), str(self.folder / "ledger")], {}
         )
         self._await_port("receiver", port)
+        return port
+
+    def file_host(self) -> int:
+        """Start Meta's file host; returns its port."""
+        port = _free_port()
+        self._start("file-host", [sys.executable, "-m", "ops.bench.files", str(port)], {})
+        self._await_port("file-host", port)
         return port
 
     def send(self, port: int, path: str, count: int, seconds: float, **more: Any) -> tuple[Order, Report]:
@@ -181,13 +191,13 @@ class Stage:
 _COMMANDS = ("cmdstat_evalsha", "cmdstat_xreadgroup")
 
 
-def _document(port: int, redis: str, hook: int | None) -> dict[str, Any]:
+def _document(port: int, redis: str, hook: int | None, graph: int, media: Path) -> dict[str, Any]:
     api = {
         "phone_number_id": NUMBER_ID,
         "access_token": "token-of-the-bench",
         "verify_token": "verify-token-of-the-bench-0123456789",
         "app_secret": SECRET,
-        "graph_url": "http://127.0.0.1:9",
+        "graph_url": f"http://127.0.0.1:{graph}",
     }
     account = {"id": "bench", "type": "business-api", "phone_number": "+4930111000", "business_api": api}
     url = f"http://127.0.0.1:{hook}/hook"
@@ -197,6 +207,7 @@ def _document(port: int, redis: str, hook: int | None) -> dict[str, Any]:
         "whatsapp": [account],
         "hooks": hooks if hook else [],
         "redis": {"url": redis},
+        "media": {"data_path": str(media)},
     }
 
 
