@@ -13,7 +13,7 @@ import time
 BUSY = 100.0
 FETCHES = 40.0
 #: How much faster than they come files are fetched, and the seconds over which it is reckoned how fast they come.
-AHEAD, MEMORY = 1.2, 20.0
+AHEAD, MEMORY = 2.0, 20.0
 #: Share of a message's longest wait after which it does not give way any more.
 PATIENCE = 0.25
 #: Seconds over which attempts are counted.
