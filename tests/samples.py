@@ -4,6 +4,7 @@ from typing import Any
 
 from whatshooked.config import Account, BusinessApi
 from whatshooked.meta.failure import GraphFailure
+from whatshooked.meta.flatten import Handed
 from whatshooked.meta.objects import Number
 from workers.accounts import described
 
@@ -84,6 +85,15 @@ OURS["hook.failed"] = {
     "duration_ms": 1.4,
     "error": "tcp connect error: Connection refused (os error 111)",
 }
+
+_NAME = "wamid.HBgNFILE_deadbeef.jpg"
+#: The file of the sample that brings one.
+HANDED = Handed(
+    _NAME,
+    "image/jpeg",
+    48_213,
+    f"https://wh.shop.example/api/media/shop/{_NAME}?expires=1790604801&signature=6b1f",
+)
 
 #: What stands under the key of a type's name, by type, in the page's order.
 OF_TYPE: dict[str, Any] = {

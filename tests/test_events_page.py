@@ -9,7 +9,7 @@ import msgspec
 
 from tests.conftest import REPO, Gateway, hook
 from tests.receiver import Receiver
-from tests.samples import BODIES, OF_TYPE, OURS, REPLIES
+from tests.samples import BODIES, HANDED, OF_TYPE, OURS, REPLIES
 from whatshooked.events import EVENT_TYPES, Event
 from whatshooked.hooks import signing
 from whatshooked.hooks.delivery import with_query
@@ -40,7 +40,7 @@ def made() -> list[dict[str, Any]]:
         (item,) = walk(json.dumps(body).encode())
         events.append(decode.event(item, "shop", foreign=False).event)
     events += [Event(1, kind, "shop", json.dumps(data).encode()) for kind, data in OURS.items()]
-    return [json.loads(payload(event, ID)) for event in events]
+    return [json.loads(payload(event, ID, HANDED)) for event in events]
 
 
 def test_every_example_is_what_the_code_makes() -> None:

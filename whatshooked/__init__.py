@@ -20,6 +20,13 @@ out      workers/consumer.py        reads entries (stream/consume.py) and asks h
          stream/scripts/done.lua    that hook took it; nothing open any more: acknowledged, it leaves the cache
          stream/scripts/retry.lua   due again (hooks/retry.py says when), or dead and kept
 
+files    workers/media.py           an event with a file is routed to `_media` first, and the hooks are held for it
+         workers/fetch.py           where is it (meta/attachment.py, meta/media.py), is it what was told, keep it
+                                    (media/store.py, media/part.py); workers/fetch_retry.py, workers/pace.py say when
+         stream/scripts/media_done.lua   what was found (stream/record.py) is noted, and the hooks are let go
+         workers/bodies.py          the payload with the file as this hook wants it (media/links.py)
+         web/media.py               serves it; workers/files.py has it removed in time (media/retention.py)
+
 back     meta/reply.py              what the hook's answer asks to send (meta/send checks it); workers/replies.py
                                     hands it to DONE, which keeps it in the same step
          workers/outbox.py          moves replies into the outbox, claims what is due, sends it, settles it
