@@ -24,10 +24,13 @@ from whatshooked.media.store import About, Held, LocalFile, open_store
 JPEG = b"\xff\xd8 a picture " * 1000
 #: Keeps a file of 100 MB that comes in pieces, and says by how many KB memory grew.
 LARGE = """
-import asyncio, resource, sys
+import asyncio, re, sys
 from pathlib import Path
 from whatshooked.media.local import LocalStore
 from whatshooked.media.store import About
+
+def peak():
+    return int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1])
 
 async def keep(store, megabytes):
     async with await store.part() as part:
@@ -38,9 +41,9 @@ async def keep(store, megabytes):
 async def main():
     store = LocalStore(Path(sys.argv[1]))
     await keep(store, 1)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = peak()
     await keep(store, 100)
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+    print(peak() - before)
 
 asyncio.run(main())
 """

@@ -27,10 +27,13 @@ HASH = hashlib.sha256(JPEG).hexdigest()
 STORAGE = f"s3://{BUCKET}/{PREFIX}"
 #: Keeps 60 MB in a bucket, and says by how many KB memory grew.
 LARGE = """
-import asyncio, json, resource, sys
+import asyncio, json, re, sys
 from pathlib import Path
 from whatshooked.media.remote import RemoteStore
 from whatshooked.media.store import About
+
+def peak():
+    return int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1])
 
 async def keep(store, megabytes):
     async with await store.part() as part:
@@ -41,9 +44,9 @@ async def keep(store, megabytes):
 async def main():
     store = RemoteStore(sys.argv[1], json.loads(sys.argv[2]), Path(sys.argv[3]))
     await keep(store, 6)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = peak()
     await keep(store, 60)
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+    print(peak() - before)
 
 asyncio.run(main())
 """
