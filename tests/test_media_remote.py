@@ -8,21 +8,20 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
 
 from tests.bucket import BUCKET, PREFIX, Bucket
 from tests.conftest import REPO
+from tests.stored import JPEG, all_held, keep
 from whatshooked.config import Media
 from whatshooked.errors import ConfigError, StoreUnavailable
 from whatshooked.media import remote
 from whatshooked.media.names import label
 from whatshooked.media.remote import RemoteStore
-from whatshooked.media.store import About, Held, RemoteFile, open_store
+from whatshooked.media.store import About, RemoteFile, open_store
 
-JPEG = b"\xff\xd8 a picture " * 1000
 HASH = hashlib.sha256(JPEG).hexdigest()
 STORAGE = f"s3://{BUCKET}/{PREFIX}"
 #: Keeps 60 MB in a bucket, and says by how many KB memory grew.
@@ -64,21 +63,6 @@ def bucket() -> Iterator[Bucket]:
 def store(bucket: Bucket, tmp_path: Path) -> RemoteStore:
     """A store in its bucket."""
     return RemoteStore(STORAGE, bucket.options, tmp_path / "media")
-
-
-async def keep(
-    store: RemoteStore, filename: str = "m_1.jpg", content: bytes = JPEG, account: str = "business", **more: Any
-) -> None:
-    """Keep a file."""
-    async with await store.part() as part:
-        await part.write(content)
-        about = About(more.get("mime_type", "image/jpeg"), more.get("original", ""), part.digest(), part.size)
-        await part.keep(account, filename, about)
-
-
-async def all_held(store: RemoteStore) -> list[Held]:
-    """All that retention may remove."""
-    return [held async for batch in store.held() for held in batch]
 
 
 async def test_a_file_lies_in_the_bucket_and_is_handed_out(store: RemoteStore, bucket: Bucket, tmp_path: Path) -> None:
