@@ -11,13 +11,14 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any
 from unittest.mock import patch
 
-from whatshooked.media import local, part
+from whatshooked.media import local, part, threads
 from whatshooked.media.store import About
 
 CONTENT = b"what a customer sent " * 20_000
@@ -51,6 +52,7 @@ def in_child(act: Callable[[], None]) -> int:
     """Run something in a process of its own; returns how it ended."""
     child = os.fork()
     if child == 0:
+        threads._THREADS = ThreadPoolExecutor(4)  # those of the parent did not come along
         try:
             act()
             os._exit(0)

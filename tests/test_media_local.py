@@ -73,6 +73,7 @@ async def test_a_file_is_kept_again(store: LocalStore) -> None:
             await part.keep("business", "m_1.jpg", About("image/jpeg", "", part.digest(), part.size))
     await keep(store)
     assert (await found(store)).path.read_bytes() == JPEG
+    assert not list(store._parts.iterdir())
     await keep(store, content=b"other")
     assert (await found(store)).about.sha256 == hashlib.sha256(b"other").hexdigest()
     assert (await found(store)).path.read_bytes() == b"other"
@@ -109,6 +110,24 @@ async def test_many_keep_the_same_while_upkeep_removes_it(store: LocalStore) -> 
     for n in range(4):
         for turn in range(20):
             assert await store.read("business", f"stays_{n}_{turn}.jpg", 100) == b"popular"
+
+
+async def test_a_content_that_is_taken_away_at_the_worst_moment(
+    store: LocalStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the look at it and the link to it: it is offered once more."""
+    really, taken = LocalStore._offer, list[Path]()
+
+    def offered(self: LocalStore, part: Path, content: Path, size: int) -> None:
+        really(self, part, content, size)
+        if not taken:
+            content.unlink()
+            taken.append(content)
+
+    monkeypatch.setattr(LocalStore, "_offer", offered)
+    await keep(store)
+    assert await store.read("business", "m_1.jpg", 10**6) == JPEG
+    assert taken[0].exists()
 
 
 @pytest.mark.parametrize("others", [[], ["other_1.jpg"]], ids=["new content", "known content"])
