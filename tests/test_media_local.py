@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -14,8 +15,9 @@ import pytest
 from tests.conftest import REPO
 from tests.stored import JPEG, all_held, files, found, keep
 from whatshooked.config import Media
+from whatshooked.errors import StoreUnavailable
 from whatshooked.media.local import LocalStore
-from whatshooked.media.part import BUFFER
+from whatshooked.media.part import BUFFER, Part
 from whatshooked.media.store import About, open_store
 
 
@@ -183,6 +185,39 @@ async def test_who_is_cancelled_leaves_nothing(store: LocalStore) -> None:
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
+    assert files(store) == []
+
+
+async def test_who_is_cancelled_waits_for_the_thread_at_work(
+    store: LocalStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file that is closed under its hands may be another by then."""
+    begun, go_on = threading.Event(), threading.Event()
+
+    def slow(*_: object) -> None:
+        begun.set()
+        go_on.wait(30)
+
+    monkeypatch.setattr(Part, "_write", slow)
+    task = asyncio.create_task(keep(store))
+    await asyncio.to_thread(begun.wait, 30)
+    task.cancel()
+    done, _ = await asyncio.wait([task], timeout=0.1)
+    assert not done
+    go_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert files(store) == []
+
+
+async def test_a_file_that_was_cut_short_is_not_kept(store: LocalStore) -> None:
+    """Whoever did it: what is visible is what was hashed."""
+    with pytest.raises(StoreUnavailable, match="is not what was written to it"):
+        async with await store.part() as part:
+            await part.write(b"x" * BUFFER)
+            (path,) = store._parts.iterdir()
+            os.truncate(path, 10)
+            await part.keep("business", "m_1.jpg", About("image/jpeg", "", part.digest(), part.size))
     assert files(store) == []
 
 
