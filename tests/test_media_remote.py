@@ -204,7 +204,7 @@ async def test_a_refusal_is_told_without_the_secret(bucket: Bucket, tmp_path: Pa
 def test_wrong_options_are_refused_at_the_start(tmp_path: Path) -> None:
     """By name of the key, without any value."""
     media = Media(storage=STORAGE, storage_options={"colour": "planted-Zq81"}, data_path=str(tmp_path))
-    with pytest.raises(ConfigError, match=r"^media\.storage_options: ") as refused:
+    with pytest.raises(ConfigError, match=r"^media\.storage_options\.colour: ") as refused:
         open_store(media)
     assert "planted" not in str(refused.value)
 

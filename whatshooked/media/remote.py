@@ -215,9 +215,10 @@ def _open(url: str, options: Mapping[str, str]) -> S3Store | GCSStore | AzureSto
             retry_config=_RETRY,
         )
     except (BaseError, ValueError) as error:
-        # What it says may show a value, and one of them is a secret.
+        # What it says may show a value, and one of them is a secret: it is only asked which key it is about.
+        culprit = next((f".{key}" for key in options if repr(key) in str(error)), "")
         raise ConfigError(
-            f"media.storage_options: {type(error).__name__} for {url}, expected the options of its kind of store, "
-            "such as endpoint, region, access_key_id, secret_access_key"
+            f"media.storage_options{culprit}: not as {parts.scheme}:// needs it, expected options such as endpoint, "
+            "region, access_key_id, secret_access_key, account_name, account_key, service_account"
         ) from None
     return bucket
