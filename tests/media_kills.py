@@ -1,6 +1,7 @@
-"""Keeps a file in a process that is killed at the nth line of the store, for every n; a program of its own.
+"""Keeps or removes a file in a process that is killed at the nth line of the store, for every n; a program of its own.
 
-`python -m tests.media_kills FOLDER`: each line it writes is what was found after one kill, and what a second try made.
+`python -m tests.media_kills keep|remove FOLDER [OTHER...]`: each line it writes is what was found after one kill, and
+what a second try made; the others have the same content.
 """
 
 import asyncio
@@ -11,13 +12,14 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any
 from unittest.mock import patch
 
-from whatshooked.media import local, part
+from whatshooked.media import local, part, threads
 from whatshooked.media.store import About
 
 CONTENT = b"what a customer sent " * 20_000
@@ -51,6 +53,7 @@ def in_child(act: Callable[[], None]) -> int:
     """Run something in a process of its own; returns how it ended."""
     child = os.fork()
     if child == 0:
+        threads._THREADS = ThreadPoolExecutor(4)  # those of the parent did not come along
         try:
             act()
             os._exit(0)
@@ -64,12 +67,19 @@ def kept(folder: Path, filename: str) -> None:
     asyncio.run(keep(folder, filename))
 
 
-def killed_keep(folder: Path, n: int) -> None:
-    """Keep a file, and be killed at the nth line."""
+async def remove(folder: Path) -> None:
+    """Remove the file, as retention does."""
+    store = local.LocalStore(folder)
+    async for batch in store.held():
+        await store.remove([held for held in batch if held.filename == "m_1.jpg"])
+
+
+def killed(folder: Path, what: str, n: int) -> None:
+    """Keep or remove the file, and be killed at the nth line."""
     trace = killer(n)  # one count for all threads
     threading.settrace(trace)
     sys.settrace(trace)
-    asyncio.run(keep(folder, "m_1.jpg"))
+    asyncio.run(remove(folder) if what == "remove" else keep(folder, "m_1.jpg"))
 
 
 async def look(folder: Path) -> dict[str, Any]:
@@ -80,6 +90,7 @@ async def look(folder: Path) -> dict[str, Any]:
         "visible": found is not None,
         "described": bool(found and found.about.sha256),
         "whole": plain.read_bytes() == CONTENT if plain.exists() else None,
+        "others": all(path.read_bytes() == CONTENT for path in plain.parent.glob("*.jpg")),
     }
 
 
@@ -100,13 +111,12 @@ def files(folder: Path) -> list[str]:
 
 def main() -> None:
     """Kill at the first line, the second, and so on, until one is never reached."""
-    place = Path(sys.argv[1])
-    others = sys.argv[2:]
+    what, place, others = sys.argv[1], Path(sys.argv[2]), sys.argv[3:]
     for n in range(1, 5000):
         folder = place / str(n)
-        for other in others:
+        for other in [*others, *(["m_1.jpg"] if what == "remove" else [])]:
             assert in_child(partial(kept, folder, other)) == 0
-        ended = in_child(partial(killed_keep, folder, n))
+        ended = in_child(partial(killed, folder, what, n))
         found = {"ended": ended} | asyncio.run(look(folder))
         again = in_child(partial(kept, folder, "m_1.jpg"))
         found |= {"again": again, "then": asyncio.run(look(folder))}

@@ -6,7 +6,7 @@ import re
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from whatshooked.media import links, names
@@ -164,6 +164,8 @@ PARTS = st.tuples(ANY_TEXT, ANY_TEXT, st.integers(0, 10**12 - 1))
 
 
 @given(PARTS, PARTS, st.binary(min_size=1))
+@example(("a/b", "c", 1), ("a", "b/c", 1), KEY)
+@example(("a", "b:1", 2), ("a", "b", 12), KEY)
 def test_a_link_holds_for_nothing_else(one: tuple[str, str, int], other: tuple[str, str, int], key: bytes) -> None:
     """Another account, file, time or key breaks it, also where one part ends as the next begins."""
     signature = links.sign(KEY, *one)

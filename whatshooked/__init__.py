@@ -52,6 +52,11 @@ at       stream/replay.py           replay, delete, clear
          stream/fsck.py             do the keys agree?
          web/cache.py               the same as an API, with web/hooks.py and web/auth.py; web/health.py has the metrics
 
+files    media/store.py              what keeps files does: media/local.py in a folder, media/remote.py in a bucket;
+         media/part.py              one on its way in, unseen until it is whole (media/names.py says how it is called)
+         web/media.py               serves them, to hooks by a signed link (media/links.py)
+         media/sweep.py             removes those that media/retention.py says have to go
+
 around   config/__init__.py         config.json -> frozen Structs, every fault at once
          boot.py                    what each process does first; embedded/__init__.py is the bundled server
          stream/durability.py       can this Redis keep what we promise?

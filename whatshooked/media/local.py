@@ -10,7 +10,6 @@ program's, and stay for ever), then content, then the name. Removal begins with 
 nobody's, and `tidy` removes it. Where a file system has no hard links the content lies under its name alone.
 """
 
-import asyncio
 import contextlib
 import errno
 import os
@@ -27,6 +26,7 @@ from whatshooked.media import names
 from whatshooked.media.faults import told
 from whatshooked.media.part import Part, clear
 from whatshooked.media.store import YOUNG, About, Held, LocalFile, Tidied
+from whatshooked.media.threads import beside
 
 _SUFFIX = ".json"
 #: Upkeep may take a content away while it is being shared; it will not so often.
@@ -59,7 +59,7 @@ class LocalStore:
         if not names.is_part(filename):
             return None
         with told(self._folder):
-            return await asyncio.to_thread(self._find, names.account_folder(account_id), filename)
+            return await beside(self._find, names.account_folder(account_id), filename)
 
     async def read(self, account_id: str, filename: str, most: int) -> bytes | None:
         """Return a file's content, None when there is none or it is larger."""
@@ -67,25 +67,25 @@ class LocalStore:
         if found is None or found.about.size > most:
             return None
         with told(self._folder), contextlib.suppress(FileNotFoundError):
-            return await asyncio.to_thread(found.path.read_bytes)
+            return await beside(found.path.read_bytes)
         return None
 
     async def held(self) -> AsyncIterator[list[Held]]:
         """Yield all files that have a description, some at a time."""
         found = self._held()
         with told(self._folder):
-            while batch := await asyncio.to_thread(lambda: list(islice(found, _BATCH))):
+            while batch := await beside(lambda: list(islice(found, _BATCH))):
                 yield batch
 
     async def remove(self, files: list[Held]) -> int:
         """Remove files; return the bytes freed."""
         with told(self._folder):
-            return await asyncio.to_thread(lambda: sum(map(self._remove, files)))
+            return await beside(lambda: sum(map(self._remove, files)))
 
     async def tidy(self) -> Tidied:
         """Remove what the dead left."""
         with told(self._folder):
-            return await asyncio.to_thread(self._tidy)
+            return await beside(self._tidy)
 
     async def close(self) -> None:
         """Nothing is open between calls."""
@@ -94,7 +94,7 @@ class LocalStore:
         if not names.is_part(filename):
             raise ValueError(f"{filename!r} is no file name")
         with told(self._folder):
-            await asyncio.to_thread(self._place, part, names.account_folder(account_id), filename, about)
+            await beside(self._place, part, names.account_folder(account_id), filename, about)
 
     def _place(self, part: Path, folder: str, filename: str, about: About) -> None:
         """Give a whole temporary file its name; raises OSError."""

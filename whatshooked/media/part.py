@@ -3,7 +3,6 @@
 A lock on it says that its process lives: what a kill left behind has none, and upkeep removes it.
 """
 
-import asyncio
 import contextlib
 import errno
 import fcntl
@@ -19,6 +18,7 @@ from msgspec import structs
 
 from whatshooked.media.faults import told
 from whatshooked.media.store import About
+from whatshooked.media.threads import beside
 
 #: Bytes that wait in memory: the way to another thread costs more than a small write.
 BUFFER = 256 * 1024
@@ -38,14 +38,13 @@ class Part:
         self._hash = hashlib.sha256()
         self._buffer = bytearray()
         self._written = 0
-        self._hop: asyncio.Future[None] | None = None
 
     @classmethod
     async def begin(cls, folder: Path, place: Place) -> Self:
         """Make a temporary file in the folder for them; raises StoreUnavailable."""
         path = folder / uuid.uuid4().hex
         with told(folder.parent):
-            file = await asyncio.to_thread(_create, path)
+            file = await beside(_create, path)
         return cls(folder, path, file, place)
 
     async def __aenter__(self) -> Self:
@@ -54,10 +53,7 @@ class Part:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        # Whoever was cancelled left a thread at work with the file.
-        if self._hop is not None and not self._hop.done():
-            await asyncio.wait([self._hop])
-        await asyncio.to_thread(self._discard)
+        await beside(self._discard)
 
     @property
     def size(self) -> int:
@@ -85,9 +81,8 @@ class Part:
     async def _flush(self, *, sync: bool) -> None:
         data, self._buffer = self._buffer, bytearray()
         self._written += len(data)
-        self._hop = asyncio.get_running_loop().run_in_executor(None, self._write, data, sync)
         with told(self._folder.parent):
-            await asyncio.shield(self._hop)
+            await beside(self._write, data, sync)
 
     def _write(self, data: bytearray, sync: bool) -> None:
         self._hash.update(data)

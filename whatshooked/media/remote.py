@@ -10,7 +10,6 @@ written before the name, so a name never leads to nothing; what a kill left with
 Files come by way of a folder of this machine: what they are called is known when their last byte is there.
 """
 
-import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
@@ -28,6 +27,7 @@ from whatshooked.media import names
 from whatshooked.media.faults import refused, told
 from whatshooked.media.part import Part, clear
 from whatshooked.media.store import YOUNG, About, Held, RemoteFile, Tidied
+from whatshooked.media.threads import beside
 
 if TYPE_CHECKING:
     from obstore import ObjectMeta
@@ -123,7 +123,7 @@ class RemoteStore:
     async def tidy(self) -> Tidied:
         """Remove contents that no file has, and what the dead left in the folder."""
         with told(self._parts.parent):
-            await asyncio.to_thread(clear, self._parts, time.time() - YOUNG)
+            await beside(clear, self._parts, time.time() - YOUNG)
         named: set[int] = set()  # hashes: two that are the same keep a content too long, and cost a tenth
         async for objects in self._list(_FILES):
             named.update(hash(name.content) for one in objects if (name := read_name(one["path"])))
@@ -215,9 +215,10 @@ def _open(url: str, options: Mapping[str, str]) -> S3Store | GCSStore | AzureSto
             retry_config=_RETRY,
         )
     except (BaseError, ValueError) as error:
-        # What it says may show a value, and one of them is a secret.
+        # What it says may show a value, and one of them is a secret: it is only asked which key it is about.
+        culprit = next((f".{key}" for key in options if repr(key) in str(error)), "")
         raise ConfigError(
-            f"media.storage_options: {type(error).__name__} for {url}, expected the options of its kind of store, "
-            "such as endpoint, region, access_key_id, secret_access_key"
+            f"media.storage_options{culprit}: not as {parts.scheme}:// needs it, expected options such as endpoint, "
+            "region, access_key_id, secret_access_key, account_name, account_key, service_account"
         ) from None
     return bucket

@@ -23,6 +23,7 @@ from whatshooked.errors import StoreUnavailable
 from whatshooked.media import links, names
 from whatshooked.media.faults import told
 from whatshooked.media.store import LocalFile, RemoteFile
+from whatshooked.media.threads import beside
 from whatshooked.web import auth
 from whatshooked.web.faults import Fault
 from whatshooked.web.gateway import Gateway
@@ -110,16 +111,7 @@ class Answer:
     async def _send(self, send: Send, gone: "asyncio.Task[None]") -> None:
         place = self._start
         while place < self._end and not gone.done():
-            reading = asyncio.get_running_loop().run_in_executor(
-                None, os.pread, self._descriptor, min(CHUNK, self._end - place), place
-            )
-            try:
-                chunk = await asyncio.shield(reading)
-            except asyncio.CancelledError:
-                await asyncio.wait(
-                    [reading]
-                )  # a descriptor that is closed under a thread may be another file's by then
-                raise
+            chunk = await beside(os.pread, self._descriptor, min(CHUNK, self._end - place), place)
             if not chunk:  # cut short by somebody; the server breaks the connection, so that no one takes it for whole
                 return
             await send({"type": "http.response.body", "body": chunk, "more_body": True})
@@ -152,7 +144,7 @@ async def _answer(
     if head or not want.length:
         return Answer(want.status, headers)
     with told(found.path):
-        descriptor = await asyncio.to_thread(_open, found.path, about.size)
+        descriptor = await beside(_open, found.path, about.size)
     return None if descriptor < 0 else Answer(want.status, headers, descriptor, want.start, want.length)
 
 
