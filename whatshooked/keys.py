@@ -88,6 +88,13 @@ class Keys:
         """Hash reply → what a hook's answer asked to send. Lives until it is in the outbox. Writer: DONE."""
         return self._tagged("replies")
 
+    def refused(self, kind: str) -> str:
+        """List of packed entries, newest first, bounded: replies that hooks asked for and nobody sends, and why.
+
+        Kinds: unusable, circular. Lives on. Writers: DONE; the sending loop, for those that the outbox has no room for.
+        """
+        return self._tagged(f"refused:{kind}")
+
     @property
     def ready(self) -> str:
         """String, expires in a minute: what `/ready` writes to prove that Redis takes writes. Writer: web."""

@@ -13,6 +13,7 @@ from whatshooked.stream.consume import ensure_group
 from whatshooked.stream.intake import Intake
 from whatshooked.stream.link import Link
 from whatshooked.stream.outbox import Outbox
+from whatshooked.stream.refused import RefusedReplies
 from whatshooked.stream.registry import hooks_now
 from whatshooked.stream.replay import Operator
 
@@ -39,6 +40,7 @@ class Gateway:
         self.cache = Cache(self.link, self.keys)
         self.outbox = Outbox(self._send, self.keys)
         self.messages = Outbox(self.link, self.keys)
+        self.refused = RefusedReplies(self.link, self.keys)
         self._use(config)
 
     def _use(self, config: Config) -> None:

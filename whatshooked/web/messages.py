@@ -18,6 +18,7 @@ from whatshooked.stream import messages, outbox, submit
 from whatshooked.stream.messages import MessageView, Owned, Wanted
 from whatshooked.stream.outbox import FINISHED, Decision, Record
 from whatshooked.stream.submit import Submitted
+from whatshooked.stream.views import RefusedView, refused_view
 from whatshooked.web.faults import Fault, unavailable
 from whatshooked.web.gateway import Gateway
 
@@ -41,6 +42,7 @@ MessageId = Annotated[str, PathParameter(description="our id of the message")]
 OfAccount = Annotated[str, QueryParameter(name="account_id", description="of this account alone")]
 OfState = Annotated[outbox.State | None, QueryParameter(name="state", description="in this state alone")]
 To = Annotated[str, QueryParameter(description="to this phone number, user id or group id alone")]
+OfHook = Annotated[str, QueryParameter(description="of this hook alone")]
 Since = Annotated[datetime | None, QueryParameter(description="created at this time or later")]
 Until = Annotated[datetime | None, QueryParameter(description="created before this time")]
 After = Annotated[str, QueryParameter(description="`next` of the page before")]
@@ -69,6 +71,12 @@ class MessagePage(msgspec.Struct):
     next: str | None
     counts: dict[str, int]
     held: dict[str, str]
+
+
+class RefusedPage(msgspec.Struct):
+    """Replies of hooks that nobody sends."""
+
+    refused: list[RefusedView]
 
 
 _ANSWERS = {
@@ -132,6 +140,12 @@ class MessagesController(Controller):
         counts, held = await messages.counted(gateway.messages, account_ids)
         shown = [messages.view(one) for one in found]
         return MessagePage(shown, messages.cursor(following) if following else None, counts, held)
+
+    @get("/messages/refused", summary="List replies of hooks that nobody sends, newest first")
+    async def list_refused(self, state: State, hook_id: OfHook = "", limit: Limit = 100) -> RefusedPage:
+        """Return what hooks' answers asked to send and could not be used, and why; the newest some hundred are kept."""
+        gateway: Gateway = state.gateway
+        return RefusedPage([refused_view(one) for one in await gateway.refused.newest(limit, hook_id=hook_id)])
 
     @get("/messages/{message_id:str}", summary="Show what became of a message")
     async def show(self, state: State, message_id: MessageId, account_id: OfAccount = "") -> MessageView:
