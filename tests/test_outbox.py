@@ -350,15 +350,6 @@ async def test_a_throttled_account_is_not_resumed(outbox: Outbox) -> None:
     assert not await outbox.resume(ACCOUNT)
 
 
-async def test_finished_messages_are_forgotten_in_time(outbox: Outbox) -> None:
-    """What waits or is in flight stays whatever its age."""
-    await put(outbox, message("m1"), message("m2", BO))
-    await outbox.settle((await claim(outbox, most=1)).leases[0], Sent("w"))
-    assert await outbox.forget(ACCOUNT, 2**50) == 1
-    counts = await outbox.counts(ACCOUNT)
-    assert (counts["new"], counts["sent"]) == (1, 0)
-
-
 async def test_a_reply_is_kept_with_the_delivery_and_once(link: Link, keys: Keys, outbox: Outbox) -> None:
     """DONE keeps the reply; a second delivery, late or by a named replay, keeps none; again=true does."""
     rig = Rig(link, keys, "h1")

@@ -16,6 +16,7 @@ from whatshooked.meta.graph import Graph
 from whatshooked.meta.send import prepare
 from whatshooked.stream.link import Link
 from whatshooked.stream.outbox import MOST_LEASES, Claimed, Message, Outbox, Unknown
+from whatshooked.stream.refused import RefusedReplies
 from whatshooked.stream.submit import entry
 from workers import outcome
 from workers.outbox import Sending
@@ -31,12 +32,14 @@ def outbox(link: Link, keys: Keys) -> Outbox:
 
 
 @pytest.fixture
-async def sending(make_gateway: MakeGateway, sim: Meta, outbox: Outbox) -> AsyncIterator[Sending]:
+async def sending(
+    make_gateway: MakeGateway, sim: Meta, outbox: Outbox, link: Link, keys: Keys
+) -> AsyncIterator[Sending]:
     """The loop, for an account that is the simulator's number and whose first customer has just written."""
     gateway = make_gateway(accounts=[account(phone_number_id=sim.number.id, access_token=sim.token, graph_url=sim.url)])
     gateway.write()
     config, graph = gateway.config, Graph()
-    found = Sending(outbox, graph, lambda: config)
+    found = Sending(outbox, graph, lambda: config, RefusedReplies(link, keys))
     arrive(sim, sim.users[0])
     running = asyncio.create_task(found.run())
     yield found

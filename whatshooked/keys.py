@@ -4,7 +4,8 @@ Keys of a shard carry the shard's hash tag (`{wh:0}`), so that each script touch
 unchanged. Keys of the whole installation have no tag and are never touched by a script together with another key.
 
 Writers in capitals are the scripts of `stream/scripts/`, and those named here are the ones that put something in. What
-is over goes by DONE, DROP, DISCARD and FORGET; FSCK mends any of them.
+is over goes by DONE, DROP, DISCARD and FORGET; FSCK mends any of them. Of the outbox it goes by OUTBOX_FORGET, and
+OUTBOX_FSCK mends it.
 """
 
 from collections.abc import Iterable
@@ -129,6 +130,11 @@ class Keys:
         """Hash: what the last credentials check found, so that a change is told once. Writer: worker."""
         return f"{self.prefix}:account:{account_id}"
 
+    @property
+    def accounts(self) -> str:
+        """Set of accounts that ever had messages to send. Lives on. Writers: whoever puts one there; worker."""
+        return f"{self.prefix}:accounts"
+
     def outbox(self, account_id: str) -> "OutboxKeys":
         """Return the keys of an account's outgoing messages."""
         return OutboxKeys(f"{{{self.prefix}:out:{account_id}}}")
@@ -154,16 +160,16 @@ class OutboxKeys:
     tag: str
 
     def message(self, message_id: str) -> str:
-        """Hash: the message, its state and what became of it. Lives 7 days beyond its end.
+        """Hash: the message, its state and what became of it. Lives 7 days, or less where many are finished.
 
-        Writers: OUTBOX_ADD, OUTBOX_CLAIM, OUTBOX_SETTLE, OUTBOX_STATUS, OUTBOX_DECIDE.
+        Writers: OUTBOX_ADD, OUTBOX_CLAIM, OUTBOX_SETTLE, OUTBOX_STATUS, OUTBOX_DECIDE, OUTBOX_DROP.
         """
         return f"{self.tag}:message:{message_id}"
 
     def line(self, recipient: str) -> str:
         """List of ids, oldest first: what waits for one recipient. Only its head is ever sent.
 
-        Writers: OUTBOX_ADD, OUTBOX_DECIDE; OUTBOX_CLAIM and OUTBOX_SETTLE take from it.
+        Writers: OUTBOX_ADD, OUTBOX_DECIDE; OUTBOX_CLAIM, OUTBOX_SETTLE and OUTBOX_DROP take from it.
         """
         return f"{self.tag}:line:{recipient}"
 
@@ -191,6 +197,11 @@ class OutboxKeys:
     def rate(self) -> str:
         """String tokens|ms: how many messages the number may pass now, in and out together. Writer: OUTBOX_CLAIM."""
         return f"{self.tag}:rate"
+
+    @property
+    def shown(self) -> str:
+        """String, expires in a minute: a living process has this account in its config. Writer: OUTBOX_SHOW."""
+        return f"{self.tag}:shown"
 
     @property
     def hold(self) -> str:

@@ -65,6 +65,12 @@ SENT_SECONDS = Histogram(
 )
 #: Nobody knows whether these were sent: list them with GET /api/messages?state=unknown.
 OUTBOX_UNKNOWN = Counter("whatshooked_messages_unknown", "Messages whose send had no answer", ["account"])
+#: line, account: a hook or a client of the API asks for more than Meta lets through; memory: give Redis more.
+OUTBOX_REFUSED = Counter("whatshooked_messages_turned_away", "Messages that found no room", ["account", "bound"])
+#: too_old: after their week, as usual; too_many, no_memory: before it, see MOST_FINISHED and Redis' memory.
+MESSAGES_FORGOTTEN = Counter("whatshooked_messages_forgotten", "Finished messages deleted, by reason", ["reason"])
+#: Messages that failed since no process has their account in its config any more.
+OUTBOX_DROPPED = Counter("whatshooked_messages_dropped", "Messages of removed accounts given up", ["account"])
 #: Hooks asked to send what cannot be sent: see the log line, and the contract's page on replies.
 REPLIES = Counter("whatshooked_replies", "Answers of hooks that ask to send, by result", ["hook", "result"])
 #: Calls to Graph, by error code (0: fine, -1: no answer, `http 503`: an answer without a code).

@@ -9,12 +9,13 @@ import msgspec
 
 from whatshooked import logs, metrics
 from whatshooked.config import Account, Config
-from whatshooked.errors import StreamUnavailable
+from whatshooked.errors import OutboxFull, StreamUnavailable
 from whatshooked.meta import callback, send
 from whatshooked.meta.graph import Access, Graph
 from whatshooked.meta.reply import Reply
 from whatshooked.meta.send.kinds import CHECKS
 from whatshooked.stream.outbox import LEASE_MS, Again, Failed, Lease, Outbox, Outcome, Sent, Unknown
+from whatshooked.stream.refused import RefusedReplies
 from whatshooked.stream.submit import entry
 from workers import outcome
 
@@ -31,8 +32,6 @@ BEGINS_WITHIN = 15.0
 _MOVED = 100
 #: Messages a second of a number, in and out together, as long as Graph has not told of more.
 STANDARD = 80
-#: Days that a finished message is remembered, and seconds between two looks for older ones.
-REMEMBERED_DAYS, _FORGET_EVERY = 7, 60.0
 _PAUSE = 0.5
 
 _reply_decoder = msgspec.msgpack.Decoder(tuple[str, list[Reply]])
@@ -41,15 +40,15 @@ _reply_decoder = msgspec.msgpack.Decoder(tuple[str, list[Reply]])
 class Sending:
     """Sends what waits until told to stop; `came_in` counts inbound messages by account since the last look."""
 
-    def __init__(self, outbox: Outbox, graph: Graph, config: Callable[[], Config]) -> None:
+    def __init__(self, outbox: Outbox, graph: Graph, config: Callable[[], Config], refused: RefusedReplies) -> None:
         self._outbox = outbox
+        self._refused = refused
         self._graph = graph
         self._config = config
         self._tasks: dict[asyncio.Task[None], Lease] = {}
         self._busy: Counter[str] = Counter()
         #: Account -> when its number may pass the next message (time.monotonic).
         self._paced: dict[str, float] = {}
-        self._forgotten = 0.0
         #: Replies that cannot be read, each said once.
         self._unread: set[str] = set()
         self.came_in: Counter[str] = Counter()
@@ -103,7 +102,6 @@ class Sending:
         started = 0
         for account_id, found in heads.items():
             started += await self._claim(accounts[account_id], found)
-        await self._forget(list(accounts))
         return bool(moved or started)
 
     async def _moved(self) -> int:
@@ -124,13 +122,31 @@ class Sending:
             except (msgspec.MsgspecError, UnicodeDecodeError) as error:
                 self._leave(name, error)
                 continue
-            event_id = callback.of_reply(name)
-            for place, reply in enumerate(asked):
-                message = entry(callback.reply_id(name, place), reply.outgoing, cause=event_id, hook_id=hook_id)
-                await self._outbox.add(reply.account_id, [message])
+            try:
+                await self._put(name, hook_id, asked)
+            except OutboxFull as error:
+                if error.bound == "memory":  # that passes, and what was asked stays where DONE put it
+                    log.seldom("warn", "Replies wait", error=str(error))
+                    return count
+                await self._refuse(name, hook_id, asked[0].account_id, error)
             await self._outbox.moved([name])
             count += 1
         return count
+
+    async def _put(self, name: str, hook_id: str, asked: Sequence[Reply]) -> None:
+        """Put the messages of a reply into the outbox, all or, where it is full, none; raises OutboxFull."""
+        for place, reply in enumerate(asked):
+            message = entry(
+                callback.reply_id(name, place), reply.outgoing, cause=callback.of_reply(name), hook_id=hook_id
+            )
+            await self._outbox.add(reply.account_id, [message], bounded=place == 0)
+
+    async def _refuse(self, name: str, hook_id: str, account_id: str, error: OutboxFull) -> None:
+        """Say that a reply found no room; a crash behind this says it twice."""
+        metrics.REPLIES.labels(hook_id, "unusable").inc()
+        metrics.OUTBOX_REFUSED.labels(account_id, error.bound).inc()
+        log.seldom("error", "Reply of a hook cannot be sent", hook_id=hook_id, error=str(error))
+        await self._refused.add(callback.of_reply(name), hook_id, str(error))
 
     def _leave(self, name: str, error: Exception) -> None:
         """Leave a reply where it is: another version may have written it, and be able to read it."""
@@ -222,15 +238,6 @@ class Sending:
     def _say_unknown(self, account_id: str, message_id: str, error: str) -> None:
         metrics.OUTBOX_UNKNOWN.labels(account_id).inc()
         log.error("Nobody knows whether a message was sent", account_id=account_id, message_id=message_id, error=error)
-
-    async def _forget(self, account_ids: Sequence[str]) -> None:
-        if time.monotonic() - self._forgotten < _FORGET_EVERY:
-            return
-        self._forgotten = time.monotonic()
-        before = round((time.time() - REMEMBERED_DAYS * 86_400) * 1000)
-        for account_id in account_ids:
-            while await self._outbox.forget(account_id, before):
-                continue
 
 
 def _in_order(reply: tuple[str, bytes]) -> tuple[int, str, int, str]:

@@ -22,6 +22,8 @@ from whatshooked.stream.fsck import examine
 from whatshooked.stream.intake import Intake
 from whatshooked.stream.link import Link
 from whatshooked.stream.outbox import Outbox
+from whatshooked.stream.outbox_upkeep import OutboxUpkeep
+from whatshooked.stream.refused import RefusedReplies
 from whatshooked.stream.registry import REMOVED_AFTER_MS, drop_lapsed, read_switches
 from whatshooked.stream.replay import Operator
 from whatshooked.stream.settle import Settler
@@ -31,6 +33,7 @@ from workers.attempt import Attempts
 from workers.consumer import Reader
 from workers.due import Claimer
 from workers.outbox import Sending
+from workers.outbox_upkeep import OutboxKeeper
 from workers.recover import Recovery
 from workers.replies import Replies
 from workers.slots import Slots
@@ -70,7 +73,8 @@ class Process:
         links, keys, now = self._links, self.keys, lambda: self.hooks
         name = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
         self.consumer = Consumer(links["route"], links["read"], keys, name)
-        self._sending = Sending(Outbox(links["outbox"], keys), self._graph, lambda: self.config)
+        refused = RefusedReplies(links["outbox"], keys)
+        self._sending = Sending(Outbox(links["outbox"], keys), self._graph, lambda: self.config, refused)
         replies = Replies(lambda: self.config, self._sending.wake.set)
         self._attempts = Attempts(self._sender, self._settler, self._intake, self._slots, now, replies)
         self._reader = Reader(self.consumer, self._attempts, self._slots, Outbox(links["route"], keys), now, self._saw)
@@ -82,6 +86,7 @@ class Process:
         )
         self._sending.on_bad_token = self._credentials.doubt
         self._upkeep = Upkeep(links["other"], keys, Operator(links["other"], keys, now))
+        self._outboxes = OutboxKeeper(OutboxUpkeep(links["other"], keys))
         self._apply_cache_mode()
 
     async def start(self) -> None:
@@ -162,7 +167,7 @@ class Process:
     async def _one_pass(self) -> None:
         """Each step's trouble with Redis is left to its next pass, and keeps no other step from its own."""
         hooks = list(self.hooks.by_id)
-        for step in (self._enforce, self._forget, self._drop_removed):
+        for step in (self._enforce, self._forget, self._drop_removed, self._keep_outboxes):
             try:
                 await step(hooks)
             except StreamUnavailable as error:
@@ -181,12 +186,18 @@ class Process:
         metrics.FORGOTTEN.inc(await self._upkeep.forget(self._limits()))
 
     async def _drop_removed(self, hooks: list[str]) -> None:
-        # Only who has been in touch all along may judge that nobody shows a hook any more.
-        if self._recovery.steady_seconds * 1000 <= REMOVED_AFTER_MS:
+        if not self._is_steady():
             return
         for hook, count in (await self._upkeep.drop_removed(hooks)).items():
             metrics.LEFT_CACHE.labels("hook_removed").inc(count)
             log.warn("Events of a removed hook given up", hook_id=hook, events=count)
+
+    async def _keep_outboxes(self, _: list[str]) -> None:
+        await self._outboxes.run_pass(self.config, is_steady=self._is_steady())
+
+    def _is_steady(self) -> bool:
+        """Only who has been in touch all along may judge that nobody shows a hook, or an account, any more."""
+        return self._recovery.steady_seconds * 1000 > REMOVED_AFTER_MS
 
     def _limits(self) -> Limits:
         cache, day = self.config.message_cache, 86_400_000

@@ -5,15 +5,17 @@ idempotency key, so a lease that ends without an answer is unknown, until a stat
 """
 
 import secrets
+import time
 from collections.abc import Sequence
 
 import msgspec
 from redis.exceptions import RedisError
 
 from whatshooked import logs
-from whatshooked.errors import StreamUnavailable
+from whatshooked.errors import OutboxFull, StreamUnavailable
 from whatshooked.keys import Keys
 from whatshooked.stream.link import Command, Link, Script, checked
+from whatshooked.stream.memory import NO_ROOM, shortage
 from whatshooked.stream.message import (
     FINISHED,
     STATES,
@@ -32,6 +34,7 @@ from whatshooked.stream.message import (
     record,
     written,
 )
+from whatshooked.stream.registry import REMOVED_AFTER_MS
 
 __all__ = [
     "FINISHED",
@@ -72,8 +75,10 @@ TOKEN = "the token is not accepted"  # noqa: S105 - words about one
 KNOWN_SECONDS = 86_400
 #: The error of a message that was given up by hand.
 DROPPED = "dropped by an operator"
-#: Messages of one pass of `forget`.
-_FORGOTTEN_AT_ONCE = 500
+#: Messages of one line, and of one account in all its lines, that may wait.
+MOST_IN_LINE, MOST_WAITING = 1_000, 100_000
+#: Seconds between two looks at Redis' memory.
+_MEMORY_EVERY = 1.0
 
 
 class Outbox:
@@ -86,19 +91,40 @@ class Outbox:
         self._reached = b"0"
         #: Claims whose answer was lost: account, token, and the heads that they may have leased.
         self._lost: list[tuple[str, str, Sequence[tuple[str, str]]]] = []
+        #: Accounts that this process has listed, and what it last saw of Redis' memory: when, and whether it is short.
+        self._listed: set[str] = set()
+        self._memory = (float("-inf"), False)
 
     async def add(
-        self, account_id: str, messages: Sequence[Message], *, known: str = "", digest: str = ""
+        self,
+        account_id: str,
+        messages: Sequence[Message],
+        *,
+        known: str = "",
+        digest: str = "",
+        bounded: bool = True,
     ) -> list[tuple[str, str, bool]]:
         """Put messages into their lines; returns (id, digest, new) of the message that stands for each.
 
         A message whose id is there already is not put there again. `known` is an Idempotency-Key for one message,
-        `digest` what was asked with it.
+        `digest` what was asked with it. Raises OutboxFull when one of them is not taken, unless they are not `bounded`.
         """
+        if bounded and await self._is_short():
+            raise OutboxFull("memory")
+        if account_id not in self._listed:
+            await self._link.call("SADD", self._keys.accounts, account_id)
+            self._listed.add(account_id)
         scripts = self._link.scripts
-        calls = [(scripts.outbox_add, *self._added(account_id, message, known, digest)) for message in messages]
+        # Whoever puts a message there has the account in its config, though no worker may have it yet.
+        calls: list[_Call] = [(scripts.outbox_show, [self._keys.outbox(account_id).shown], [REMOVED_AFTER_MS])]
+        calls += [
+            (scripts.outbox_add, *self._added(account_id, message, known, digest, bounded=bounded))
+            for message in messages
+        ]
         found = []
-        for name, new in checked(await self._link.run_all(calls)):
+        for name, new in checked(await self._link.run_all(calls))[1:]:
+            if new < 0:
+                raise OutboxFull("line" if name == b"line" else "account")
             message_id, _, asked = name.decode().rpartition("|")
             found.append((message_id, asked, bool(new)))
         return found
@@ -266,22 +292,6 @@ class Outbox:
             return False
         return bool(await self._link.call("DEL", hold))
 
-    async def forget(self, account_id: str, before_ms: int) -> int:
-        """Delete finished messages that were created before a time (unix ms); returns how many, a batch at most."""
-        box, count = self._keys.outbox(account_id), 0
-        for state in FINISHED:
-            ids = await self._link.call(
-                "ZRANGEBYSCORE", box.of_state(state), "-inf", before_ms, "LIMIT", 0, _FORGOTTEN_AT_ONCE
-            )
-            if ids:
-                names = [message_id.decode() for message_id in ids]
-                # The record first: a crash in between leaves a name that the next pass deletes.
-                checked(
-                    await self._link.batch([("DEL", *map(box.message, names)), ("ZREM", box.of_state(state), *names)])
-                )
-                count += len(names)
-        return count
-
     async def replies(self, most: int) -> list[tuple[str, bytes]]:
         """Return some replies that DONE has stored and nobody has moved yet; the next call goes on behind them."""
         if not await self._link.call("HLEN", self._keys.replies):
@@ -313,13 +323,23 @@ class Outbox:
         found = {(int(row[i + 1]), row[i].decode()) for row in rows for i in range(0, len(row), 2)}
         return [place for place in sorted(found, reverse=True) if after is None or place < after][:limit]
 
+    async def _is_short(self) -> bool:
+        """Return whether Redis has no room for more messages, as it was within the last second."""
+        seen, is_short = self._memory
+        if time.monotonic() - seen > _MEMORY_EVERY:
+            is_short = shortage(await self._link.call("INFO", "memory"), NO_ROOM) > 0
+            self._memory = (time.monotonic(), is_short)
+        return is_short
+
     def _added(
-        self, account_id: str, message: Message, known: str, digest: str
+        self, account_id: str, message: Message, known: str, digest: str, *, bounded: bool
     ) -> tuple[list[str], list[str | bytes | float]]:
         box = self._keys.outbox(account_id)
         own = box.message(message.id)
-        keys = [box.due, box.line(message.recipient), box.of_state("new"), own, box.known(known) if known else own]
+        lists = [box.due, box.line(message.recipient), box.of_state("new")]
+        keys = [*lists, own, box.known(known) if known else own, box.of_state("sending")]
         fields: dict[str, str | bytes] = {"kind": message.kind, "body": message.body, "callback": message.callback}
         fields |= {"cause": message.cause, "hook": message.hook_id}
         flat = [part for name, value in fields.items() if value for part in (name, value)]
-        return keys, [message.id, message.recipient, digest, KNOWN_SECONDS if known else 0, *flat]
+        bounds = (MOST_IN_LINE, MOST_WAITING) if bounded else (0, 0)
+        return keys, [message.id, message.recipient, digest, KNOWN_SECONDS if known else 0, *bounds, *flat]

@@ -10,9 +10,9 @@ from litestar.datastructures import State
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import HeaderParameter, PathParameter, QueryParameter, RawBody
 
-from whatshooked import logs
+from whatshooked import logs, metrics
 from whatshooked.config import Config
-from whatshooked.errors import SendFault, StreamUnavailable
+from whatshooked.errors import OutboxFull, SendFault, StreamUnavailable
 from whatshooked.meta.scan import REFUSALS
 from whatshooked.stream import messages, outbox, submit
 from whatshooked.stream.messages import MessageView, Owned, Wanted
@@ -55,6 +55,13 @@ _LOOK_FIRST = (
     "the message may have been taken all the same: look at GET /api/messages before you ask again;"
     " with an Idempotency-Key asking again is safe"
 )
+
+#: What a full outbox answers, by its bound: status, hint, and seconds after which it may be worth while to ask again.
+_FULL = {
+    "line": (429, "Meta takes one message in 6 seconds to the same recipient: send it less, or later", 60),
+    "account": (429, "GET /api/messages shows how many wait, and in held what keeps them back", 60),
+    "memory": (503, "give Redis more memory, or wait until it has drained", 10),
+}
 
 
 class Taken(msgspec.Struct):
@@ -172,12 +179,22 @@ async def _sent(gateway: Gateway, body: bytes, account_id: str, wait: float, key
     code = gateway.config.server.default_country_code
     try:
         found = await submit.submit(gateway.outbox, sender, request, country_code=code, known=key or "")
+    except OutboxFull as error:
+        raise _full(error, sender) from error
     except StreamUnavailable as error:
         raise unavailable(error, _AGAIN if key else _LOOK_FIRST) from error
     if not found.same:
         raise Fault(409, "key_reused", "another message was sent with this Idempotency-Key", "use a new key")
     log.debug("Message taken", account_id=sender, message_id=found.id, new=found.new)
     return _answer(sender, found, await _answered(gateway, sender, found, wait))
+
+
+def _full(error: OutboxFull, account_id: str) -> Fault:
+    """Count a message that found no room; returns what is said to who asked: it was not taken."""
+    metrics.OUTBOX_REFUSED.labels(account_id, error.bound).inc()
+    log.seldom("warn", "Message not taken", account_id=account_id, error=str(error))
+    status, hint, seconds = _FULL[error.bound]
+    return Fault(status, f"{error.bound}_full", str(error), hint, {"Retry-After": str(seconds)})
 
 
 async def _answered(gateway: Gateway, account_id: str, found: Submitted, wait: float) -> Record | None:
