@@ -202,6 +202,42 @@ async def test_a_bad_token_pauses_the_account(
     assert len(await _until_sent(sim, 2)) == 2
 
 
+async def test_a_token_that_is_refused_for_messages_alone(
+    two_way: Gateway, sim: Meta, outbox: Outbox, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The check passes and each send is refused: tries come ever later, with one line and one event per change."""
+    monkeypatch.setattr("workers.accounts._LOOK", 0.05)
+    for name, ms in (("FIRST_PAUSE_MS", 150), ("LONGEST_PAUSE_MS", 600), ("LAID_TO_MS", 1_500)):
+        monkeypatch.setattr(module, name, ms)
+    two_way.document["hooks"][0]["events"] = ["message.*", "whatsapp.*"]
+    two_way.write()
+    for worker in two_way.workers:
+        worker.reload()
+    await until(lambda: _told(receiver, "whatsapp.connected"))
+    refusal = Rule(fault="error", method="POST", path="*/messages", status=401, code=190, text="token", count=0)
+    sim.world.rules.append(refusal)
+    with logged() as log:
+        await _writes(sim)
+        await until(lambda: _told(receiver, "whatsapp.disconnected"))
+        await asyncio.sleep(3.0)
+        assert 3 <= refusal.seen <= 12, "at once, and after about 1, 1.15, 1.3, 1.6 s and so on"
+        assert len(log.holding("Failed to connect client")) == 1
+        assert len(log.holding("The account sends again")) == 1
+        sim.world.rules.clear()
+        await _until_sent(sim, 1)
+
+        async def connected() -> bool:
+            return len(receiver.of("whatsapp.connected")) == 2
+
+        await until(connected)
+        assert len(log.holding("Business API client connected")) == 1
+    assert [one.event for one in receiver.received if one.event.startswith("whatsapp.")] == [
+        "whatsapp.connected",
+        "whatsapp.disconnected",
+        "whatsapp.connected",
+    ]
+
+
 async def _told(receiver: Receiver, event: str) -> bool:
     return bool(receiver.of(event))
 

@@ -20,6 +20,7 @@ from whatshooked.stream.refused import RefusedReplies
 from whatshooked.stream.submit import entry
 from workers import outcome
 from workers.outbox import Sending
+from workers.throughput import Throughput, a_second
 
 ACCOUNT = "business"
 MakeGateway = Callable[..., Gateway]
@@ -39,7 +40,7 @@ async def sending(
     gateway = make_gateway(accounts=[account(phone_number_id=sim.number.id, access_token=sim.token, graph_url=sim.url)])
     gateway.write()
     config, graph = gateway.config, Graph()
-    found = Sending(outbox, graph, lambda: config, RefusedReplies(link, keys))
+    found = Sending(outbox, graph, lambda: config, RefusedReplies(link, keys), Throughput(link, keys))
     arrive(sim, sim.users[0])
     running = asyncio.create_task(found.run())
     yield found
@@ -92,12 +93,47 @@ async def test_a_number_sends_as_fast_as_it_may(
     sending: Sending, sim: Meta, outbox: Outbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One worker alone reaches the number's rate, not one a tick, and does not pass it."""
-    monkeypatch.setattr("workers.outbox.STANDARD", 20)
+    monkeypatch.setattr("workers.throughput.STANDARD", 20)
     monkeypatch.setattr("workers.outbox.TICK", 1.0)
     await outbox.add(ACCOUNT, _messages(21))
     sent = await _sent(sim, 21)
     took = (sent[-1].at - sent[0].at) / SPEED
     assert 0.95 < took < 6.0, "20 messages behind the first, 19 a second"
+
+
+@pytest.mark.parametrize(
+    ("level", "most"), [("STANDARD", 80), ("HIGH", 1000), ("NOT_APPLICABLE", 20), ("", 80), ("BRAND_NEW", 80)]
+)
+def test_what_a_level_lets_pass(level: str, most: int) -> None:
+    """As Meta's page on throughput has it; where nothing is known the standard is safe."""
+    assert a_second(level) == most
+
+
+async def test_an_upgrade_counts_without_a_restart(
+    make_gateway: MakeGateway, sim: Meta, outbox: Outbox, link: Link, keys: Keys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next check of the number learns its level, and a worker that did not ask goes by it too."""
+    monkeypatch.setattr("workers.throughput.STANDARD", 4)
+    monkeypatch.setattr("workers.throughput._LOOK", 0.1)
+    monkeypatch.setattr("workers.accounts._LOOK", 0.1)
+    gateway = make_gateway(accounts=[account(phone_number_id=sim.number.id, access_token=sim.token, graph_url=sim.url)])
+    gateway.write()
+    for _ in range(2):
+        await gateway.add_worker()
+    arrive(sim, sim.users[0])
+    await outbox.add(ACCOUNT, _messages(40))
+
+    async def level(expected: bytes) -> bool:
+        return bool(await link.call("HGET", keys.account(ACCOUNT), "throughput") == expected)
+
+    await until(lambda: level(b"STANDARD"))
+    await _sent(sim, 2)
+    assert len(_outgoing(sim)) < 12
+    sim.number.throughput = "HIGH"
+    await link.call("DEL", keys.account_check(ACCOUNT))  # its next turn
+    await until(lambda: level(b"HIGH"))
+    async with asyncio.timeout(3):
+        await _sent(sim, 40)
 
 
 async def test_a_send_does_not_begin_when_its_lease_is_about_to_end(

@@ -207,6 +207,11 @@ class OutboxKeys:
     def hold(self) -> str:
         """String reason, expires: Meta asked us to wait, or the token is bad; nothing is sent meanwhile.
 
-        Writers: OUTBOX_SETTLE, the credentials check.
+        Writer: OUTBOX_SETTLE; OUTBOX_RESUME ends it.
         """
         return f"{self.tag}:hold"
+
+    @property
+    def resumed(self) -> str:
+        """String ms|pause, expires: when an account whose token was refused last went on. Writer: OUTBOX_RESUME."""
+        return f"{self.tag}:resumed"

@@ -18,20 +18,19 @@ from whatshooked.stream.outbox import LEASE_MS, Again, Failed, Lease, Outbox, Ou
 from whatshooked.stream.refused import RefusedReplies
 from whatshooked.stream.submit import entry
 from workers import outcome
+from workers.throughput import Throughput
 
 log = logs.get("outbox")
 
 #: Seconds between two looks when nothing wakes the loop: an API call's message is late by this at most.
 TICK = 0.1
-#: Messages of one account in flight in this process.
-AT_ONCE = 32
+#: Messages of one account in flight in this process, and for how many a second there is one, where that is more.
+AT_ONCE, PER_AT_ONCE = 32, 8
 #: Seconds one send may take, and seconds of its lease after which it does not begin any more: a lease outlasts both.
 TIMEOUT = 20.0
 BEGINS_WITHIN = 15.0
 #: Replies moved at once.
 _MOVED = 100
-#: Messages a second of a number, in and out together, as long as Graph has not told of more.
-STANDARD = 80
 _PAUSE = 0.5
 
 _reply_decoder = msgspec.msgpack.Decoder(tuple[str, list[Reply]])
@@ -40,8 +39,16 @@ _reply_decoder = msgspec.msgpack.Decoder(tuple[str, list[Reply]])
 class Sending:
     """Sends what waits until told to stop; `came_in` counts inbound messages by account since the last look."""
 
-    def __init__(self, outbox: Outbox, graph: Graph, config: Callable[[], Config], refused: RefusedReplies) -> None:
+    def __init__(
+        self,
+        outbox: Outbox,
+        graph: Graph,
+        config: Callable[[], Config],
+        refused: RefusedReplies,
+        throughput: Throughput,
+    ) -> None:
         self._outbox = outbox
+        self._throughput = throughput
         self._refused = refused
         self._graph = graph
         self._config = config
@@ -94,9 +101,10 @@ class Sending:
         await self._outbox.give_back()
         moved = await self._moved()
         accounts = {account.id: account for account in self._config().whatsapp if account.business_api is not None}
+        await self._throughput.look(accounts)
         now = time.monotonic()
         free = [account_id for account_id in accounts if self._paced.get(account_id, 0.0) <= now]
-        heads = await self._outbox.due(free, AT_ONCE) if free else {}
+        heads = await self._outbox.due(free, max(map(self._at_once, free))) if free else {}
         for account_id in set(free) - heads.keys():
             self.came_in.pop(account_id, None)  # by the next send the number has long had room again
         started = 0
@@ -159,8 +167,8 @@ class Sending:
         claimed = await self._outbox.claim(
             account.id,
             heads,
-            most=AT_ONCE - self._busy[account.id],
-            a_second=STANDARD,
+            most=self._at_once(account.id) - self._busy[account.id],
+            a_second=self._throughput.of(account.id),
             came_in=self.came_in.pop(account.id, 0),
             resend=_resends(account),
             lease_ms=LEASE_MS,
@@ -175,6 +183,9 @@ class Sending:
             self._tasks[task] = lease
             task.add_done_callback(self._ended)
         return len(claimed.leases)
+
+    def _at_once(self, account_id: str) -> int:
+        return max(AT_ONCE, self._throughput.of(account_id) // PER_AT_ONCE)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         lease = self._tasks.pop(task)

@@ -9,12 +9,10 @@ from typing import Any
 from whatshooked.meta import codes
 from whatshooked.meta.codes import Retry
 from whatshooked.meta.failure import GraphFailure
-from whatshooked.stream.outbox import MOST_LEASES, Again, Failed, Outcome, Sent, Unknown
+from whatshooked.stream.outbox import MOST_LEASES, TOKEN_HOLD_MS, Again, Failed, Outcome, Sent, Unknown
 
 #: Codes that say the token is no good: the account pauses until its credentials are accepted again.
 TOKEN_CODES = frozenset({0, 104, 190})
-#: Milliseconds an account pauses for that; the credentials check ends it sooner.
-TOKEN_HOLD_MS = 3_600_000
 #: Milliseconds after which a message that never got through is given up.
 GIVE_UP_MS = 86_400_000
 #: Seconds that a pause is believed which no code sets, but a header: somebody between us and Meta may be wrong.

@@ -37,6 +37,7 @@ from workers.outbox_upkeep import OutboxKeeper
 from workers.recover import Recovery
 from workers.replies import Replies
 from workers.slots import Slots
+from workers.throughput import Throughput
 from workers.traffic import Traffic
 
 log = logs.get("hooks")
@@ -74,7 +75,9 @@ class Process:
         name = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
         self.consumer = Consumer(links["route"], links["read"], keys, name)
         refused = RefusedReplies(links["outbox"], keys)
-        self._sending = Sending(Outbox(links["outbox"], keys), self._graph, lambda: self.config, refused)
+        self._sending = Sending(
+            Outbox(links["outbox"], keys), self._graph, lambda: self.config, refused, Throughput(links["outbox"], keys)
+        )
         replies = Replies(lambda: self.config, self._sending.wake.set)
         self._attempts = Attempts(self._sender, self._settler, self._intake, self._slots, now, replies)
         self._reader = Reader(self.consumer, self._attempts, self._slots, Outbox(links["route"], keys), now, self._saw)

@@ -117,5 +117,5 @@ REPLY_MUTANTS: Mapping[str, ReplyMutant] = {
     "no_pair_limit": ReplyMutant(
         _constant("whatshooked.stream.outbox", "PAIR_BURST", 1000), "throttled", messages=3, asks=25, one_user=True
     ),
-    "no_throughput": ReplyMutant(_constant("workers.outbox", "STANDARD", 1000), "throttled", messages=12, asks=40),
+    "no_throughput": ReplyMutant(_constant("workers.throughput", "STANDARD", 1000), "throttled", messages=12, asks=40),
 }

@@ -59,6 +59,7 @@ class Scripts:
         self.outbox_settle = Script("outbox_settle")
         self.outbox_status = Script("outbox_status")
         self.outbox_decide = Script("outbox_decide")
+        self.outbox_resume = Script("outbox_resume")
         self.outbox_forget = Script("outbox_forget")
         self.outbox_show = Script("outbox_show")
         self.outbox_drop = Script("outbox_drop")

@@ -1,7 +1,7 @@
 """How full Redis is, from its INFO: what may give way does so before webhooks are refused."""
 
-#: Share of `maxmemory` above which history and finished messages give way, whatever their own bounds say, and above which
-#: no new messages are taken: webhooks need the room.
+#: Share of `maxmemory` above which history and finished messages give way, whatever their own bounds say, and share
+#: above which no new messages are taken: webhooks need the room.
 FULL, NO_ROOM = 0.8, 0.9
 
 

@@ -71,6 +71,11 @@ PAIR_BURST, PAIR_MS = 43, 6_100
 _AT_ONCE = 0.025
 #: How the reason of a hold begins that ends when the account's credentials are accepted.
 TOKEN = "the token is not accepted"  # noqa: S105 - words about one
+#: Milliseconds of such a hold, unless the credentials check ends it sooner.
+TOKEN_HOLD_MS = 3_600_000
+#: Milliseconds after its end within which another one is laid to it: that lasts for a pause that doubles each time.
+LAID_TO_MS = 30_000
+FIRST_PAUSE_MS, LONGEST_PAUSE_MS = 5_000, 300_000
 #: Seconds that an Idempotency-Key is remembered.
 KNOWN_SECONDS = 86_400
 #: The error of a message that was given up by hand.
@@ -285,12 +290,16 @@ class Outbox:
         """Return why the account sends nothing at the moment, "" when it does."""
         return str((await self._link.call("GET", self._keys.outbox(account_id).hold) or b"").decode())
 
-    async def resume(self, account_id: str) -> bool:
-        """Let an account send again whose token was no good; False when it was not held for that."""
-        hold = self._keys.outbox(account_id).hold
-        if not (await self._link.call("GET", hold) or b"").startswith(TOKEN.encode()):
-            return False
-        return bool(await self._link.call("DEL", hold))
+    async def resume(self, account_id: str) -> tuple[bool, int]:
+        """Let an account send again that was held for its token, now that its credentials are accepted.
+
+        Returns whether it does by this call, and the ms until more is known: above 0 while its sends are refused all
+        the same, or tried.
+        """
+        box = self._keys.outbox(account_id)
+        times = (TOKEN_HOLD_MS, LAID_TO_MS, FIRST_PAUSE_MS, LONGEST_PAUSE_MS)
+        done, wait_ms = await self._link.run(self._link.scripts.outbox_resume, [box.hold, box.resumed], TOKEN, *times)
+        return bool(done), wait_ms
 
     async def replies(self, most: int) -> list[tuple[str, bytes]]:
         """Return some replies that DONE has stored and nobody has moved yet; the next call goes on behind them."""
