@@ -14,13 +14,10 @@ from tests.simulated import Meta
 from tests.streams import until
 from whatshooked.errors import StreamUnavailable
 from whatshooked.keys import Keys
-from whatshooked.meta.codes import Retry
-from whatshooked.meta.failure import GraphFailure
 from whatshooked.simulator.rules import Rule
 from whatshooked.stream import outbox as module
 from whatshooked.stream.link import Link
-from whatshooked.stream.outbox import Again, Failed, Lease, Message, Outbox, Outcome, State, Unknown
-from workers import outcome
+from whatshooked.stream.outbox import Lease, Message, Outbox, Outcome, State
 
 MakeGateway = Callable[..., Gateway]
 ADD = Outbox.add
@@ -377,31 +374,3 @@ async def test_the_log_names_no_customer(two_way: Gateway, sim: Meta, outbox: Ou
 
 async def _said(lines: list[str], text: str) -> bool:
     return any(text in line for line in lines)
-
-
-def _refusal(status: int, code: int = 0, *, wait: float = 0.0, retry: Retry = Retry.NEVER) -> GraphFailure:
-    return GraphFailure(status, code, 0, "said", "", reached=status > 0, retry=retry, wait=wait)
-
-
-@pytest.mark.parametrize(
-    ("found", "becomes"),
-    [
-        (_refusal(400), Failed(0, "HTTP 400: said")),
-        (_refusal(202), Unknown("HTTP 202: said", delay_ms=1_000)),
-        (_refusal(401), Again(1_000, "HTTP 401: said", hold_ms=3_600_000, tried=False, bad_token=True)),
-        (_refusal(0, wait=7.0, retry=Retry.LATER), Again(7_000, "said", hold_ms=7_000, tried=False)),
-        (_refusal(0, wait=float("inf"), retry=Retry.LATER), Again(3_600_000, "said", hold_ms=3_600_000, tried=False)),
-        (
-            _refusal(429, 4, wait=86_400.0, retry=Retry.LATER),
-            Again(3_600_000, "HTTP 429 4: said", 4, hold_ms=3_600_000),
-        ),
-        (_refusal(400, 131049, wait=86_400.0, retry=Retry.PACED), Failed(131049, "no other try within its day")),
-    ],
-)
-def test_odd_answers(found: GraphFailure, becomes: Outcome) -> None:
-    """No proxy's error page holds the account back, no nonsense of a header gives messages up or counts as a try."""
-    judged = outcome.judge(found, 1, 1_000, resend=False)
-    if isinstance(becomes, Failed) and isinstance(judged, Failed):
-        assert (judged.code, judged.error.startswith(becomes.error)) == (becomes.code, True)
-    else:
-        assert judged == becomes

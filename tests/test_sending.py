@@ -11,14 +11,12 @@ from tests.sends import ANA, arrive
 from tests.simulated import SPEED, Meta
 from tests.streams import LONG, until
 from whatshooked.keys import Keys
-from whatshooked.meta.failure import GraphFailure
 from whatshooked.meta.graph import Graph
 from whatshooked.meta.send import prepare
 from whatshooked.stream.link import Link
-from whatshooked.stream.outbox import MOST_LEASES, Claimed, Message, Outbox, Unknown
+from whatshooked.stream.outbox import Claimed, Message, Outbox
 from whatshooked.stream.refused import RefusedReplies
 from whatshooked.stream.submit import entry
-from workers import outcome
 from workers.outbox import Sending
 from workers.throughput import Throughput, a_second
 
@@ -161,10 +159,3 @@ async def test_a_send_does_not_begin_when_its_lease_is_about_to_end(
     await until(settled)
     (record,) = await outbox.page(ACCOUNT)
     assert (record.attempts, len(_outgoing(sim))) == (1, 1)
-
-
-def test_resend_has_an_end() -> None:
-    """A Graph that takes messages and never answers gets each one as often as workers may die of it, and no more."""
-    silent = GraphFailure(0, 0, 0, "ReadTimeout", "", reached=False, uncertain=True)
-    found = [outcome.judge(silent, attempts, 1_000, resend=True) for attempts in range(1, MOST_LEASES + 1)]
-    assert [isinstance(one, Unknown) and one.resend for one in found] == [True] * (MOST_LEASES - 1) + [False]

@@ -7,6 +7,7 @@ ages) is asked for at that moment and stands in `CacheGauges`.
 
 import os
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from prometheus_client import REGISTRY as PROCESS
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, multiprocess
@@ -14,6 +15,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 
 _FAST = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15, 30, 60)
+_SLOW = (0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3_600, 14_400, 86_400, 604_800)
 
 #: Falls to nothing on a busy number: see whether Meta reaches us and the WABA is subscribed.
 EVENTS = Counter("whatshooked_events_received", "Events taken into the stream, by type", ["type"])
@@ -62,6 +64,13 @@ SENT = Counter("whatshooked_messages", "Sends of messages, by kind and what came
 #: Grows when Meta is slow, or when its rates hold messages back.
 SENT_SECONDS = Histogram(
     "whatshooked_send_seconds", "From a message's entry into the outbox to Meta's acceptance (seconds)", buckets=_FAST
+)
+#: By Meta's own time of the status. Grows for delivered: phones that are off; for read: people.
+STATUS_SECONDS = Histogram(
+    "whatshooked_status_seconds",
+    "From a message's entry into the outbox to Meta's status of it (seconds)",
+    ["status"],
+    buckets=_SLOW,
 )
 #: Nobody knows whether these were sent: list them with GET /api/messages?state=unknown.
 OUTBOX_UNKNOWN = Counter("whatshooked_messages_unknown", "Messages whose send had no answer", ["account"])
@@ -131,6 +140,21 @@ class CacheGauges:
         for hook, count in due.items():
             waiting.add_metric([hook], count)
         self._families = [size, oldest, unread, waiting]
+
+    def add_outbox(self, sizes: Mapping[str, Mapping[Any, int]], paused: Mapping[str, bool]) -> None:
+        """Show the outbox beside it: messages by account and state, and which accounts send nothing now."""
+        #: new grows: Meta's rates or a pause hold messages back; unknown: see GET /api/messages?state=unknown.
+        size = GaugeMetricFamily("whatshooked_outbox_messages", "Messages by state", labels=["account", "state"])
+        for account, counts in sizes.items():
+            for state, count in counts.items():
+                size.add_metric([account, state], count)
+        #: 1: `held` of GET /api/messages says why; a token that is refused wants another one.
+        pause = GaugeMetricFamily(
+            "whatshooked_account_paused", "Whether an account sends nothing now", labels=["account"]
+        )
+        for account, is_paused in paused.items():
+            pause.add_metric([account], float(is_paused))
+        self._families += [size, pause]
 
 
 def exposition(gauges: CacheGauges) -> bytes:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import msgspec
 from redis.exceptions import RedisError
 
-from whatshooked import logs
+from whatshooked import logs, metrics
 from whatshooked.errors import OutboxFull, StreamUnavailable
 from whatshooked.keys import Keys
 from whatshooked.stream.link import Command, Link, Script, checked
@@ -78,6 +78,8 @@ LAID_TO_MS = 30_000
 FIRST_PAUSE_MS, LONGEST_PAUSE_MS = 5_000, 300_000
 #: Seconds that an Idempotency-Key is remembered.
 KNOWN_SECONDS = 86_400
+#: Statuses whose time is measured.
+_TIMED = frozenset(("delivered", "read"))
 #: The error of a message that was given up by hand.
 DROPPED = "dropped by an operator"
 #: Messages of one line, and of one account in all its lines, that may wait.
@@ -238,6 +240,9 @@ class Outbox:
             if is_strange:
                 log.seldom("error", "A status cannot be noted: a key holds no message", message_id=one.message_id)
         checked([reply for reply, is_strange in zip(replies, strange, strict=True) if not is_strange])
+        for one, reply in zip(told, replies, strict=True):
+            if one.status in _TIMED and one.at_ms and not isinstance(reply, RedisError) and reply:
+                metrics.STATUS_SECONDS.labels(one.status).observe(max(one.at_ms - reply, 0) / 1000)
 
     async def decide(self, account_id: str, message: Record, decision: Decision) -> tuple[bool, State | None]:
         """Send an unknown or failed message once more, or drop an unknown one, as an operator says.
@@ -282,13 +287,22 @@ class Outbox:
 
     async def counts(self, account_id: str) -> dict[State, int]:
         """Return how many messages are in each state."""
-        box = self._keys.outbox(account_id)
-        sizes = checked(await self._link.batch([("ZCARD", box.of_state(state)) for state in STATES]))
-        return dict(zip(STATES, sizes, strict=True))
+        return (await self.overview([account_id]))[account_id][0]
+
+    async def overview(self, account_ids: Sequence[str]) -> dict[str, tuple[dict[State, int], str]]:
+        """Return by account how many messages are in each state, and why it sends nothing now ("" when it does)."""
+        boxes = {account_id: self._keys.outbox(account_id) for account_id in account_ids}
+        looks: list[Command] = []
+        for box in boxes.values():
+            looks += [*(("ZCARD", box.of_state(state)) for state in STATES), ("GET", box.hold)]
+        rows = iter(checked(await self._link.batch(looks)))
+        return {
+            account_id: ({state: next(rows) for state in STATES}, (next(rows) or b"").decode()) for account_id in boxes
+        }
 
     async def held(self, account_id: str) -> str:
         """Return why the account sends nothing at the moment, "" when it does."""
-        return str((await self._link.call("GET", self._keys.outbox(account_id).hold) or b"").decode())
+        return (await self.overview([account_id]))[account_id][1]
 
     async def resume(self, account_id: str) -> tuple[bool, int]:
         """Let an account send again that was held for its token, now that its credentials are accepted.
