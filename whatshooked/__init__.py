@@ -45,7 +45,7 @@ again    workers/due.py             claims what is due, as far as workers/slots.
 looked   stream/cache.py            the pending list is the message cache; stream/views.py shows it
 at       stream/replay.py           replay, delete, clear
          stream/registry.py         which hooks there are, and their run-time switches
-         stream/fsck.py             do the keys agree?
+         stream/fsck.py             do the keys agree? stream/outbox_fsck.py asks it of the outboxes
          web/cache.py               the same as an API, with web/hooks.py and web/auth.py; web/health.py has the metrics
 
 around   config/__init__.py         config.json -> frozen Structs, every fault at once

@@ -22,6 +22,7 @@ from whatshooked.stream.fsck import examine
 from whatshooked.stream.intake import Intake
 from whatshooked.stream.link import Link
 from whatshooked.stream.outbox import Outbox
+from whatshooked.stream.outbox_fsck import examine_outboxes
 from whatshooked.stream.outbox_upkeep import OutboxUpkeep
 from whatshooked.stream.refused import RefusedReplies
 from whatshooked.stream.registry import REMOVED_AFTER_MS, drop_lapsed, read_switches
@@ -158,6 +159,7 @@ class Process:
         for line in (await durability.examine(self._links["other"])).refusals:
             log.error(line)
         found = await examine(self._links["other"], self.keys, list(self.hooks.by_id), repair=False)
+        found += await examine_outboxes(self._links["other"], self.keys, repair=False)
         for one in found[:20]:
             log.error("Keys disagree, run fsck --repair", event_id=one.id, what=one.what, hook_id=one.hook or None)
         metrics.DISAGREEMENTS.inc(len(found))

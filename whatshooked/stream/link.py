@@ -62,6 +62,7 @@ class Scripts:
         self.outbox_resume = Script("outbox_resume")
         self.outbox_forget = Script("outbox_forget")
         self.outbox_show = Script("outbox_show")
+        self.outbox_fsck = Script("outbox_fsck")
         self.outbox_drop = Script("outbox_drop")
 
     def all(self) -> list[Script]:
