@@ -77,6 +77,20 @@ async def test_a_message_on_its_way_is_seen_in_the_metrics(
     assert found['whatshooked_outbox_messages{account="shop",state="unknown"}'] == 0
 
 
+async def test_failures_are_counted_by_code(outbox: Outbox) -> None:
+    """Also those that Meta tells later, once each; a code that is none of Meta's makes no metric of its own."""
+
+    def counted(code: str) -> float:
+        return REGISTRY.get_sample_value("whatshooked_messages_refused_total", {"code": code}) or 0.0
+
+    before = {code: counted(code) for code in ("131026", "0", "other")}
+    for n, code in enumerate(("131026", "", "9" * 30)):
+        await outbox.add("a", [Message(id=f"m{n}", recipient=f"{ANA}{n}", kind="text", body=b"{}")])
+        for _ in range(2):
+            await outbox.statuses([Told("a", f"m{n}", "failed", 1, {"code": code} if code else {})])
+    assert {code: counted(code) - count for code, count in before.items()} == dict.fromkeys(before, 1)
+
+
 async def test_paused_accounts_and_unknown_messages_are_gauges(
     make_gateway: MakeGateway, link: Link, keys: Keys
 ) -> None:

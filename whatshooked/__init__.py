@@ -30,6 +30,7 @@ back     meta/reply.py              what the hook's answer asks to send (meta/se
          workers/statuses.py        a status webhook of a message of ours settles what was unknown
 
 asked    web/messages.py            the API that sends and says what became of it; cli/send.py, cli/messages.py too
+         stream/outbox_view.py      what it shows of itself
          stream/outbox_upkeep.py    keeps it in bounds, and ends what waits for removed accounts; stream/refused.py has
                                     the replies that nobody sends
          stream/submit.py           a request -> the outbox, once per Idempotency-Key; stream/messages.py lists them

@@ -65,6 +65,8 @@ SENT = Counter("whatshooked_messages", "Sends of messages, by kind and what came
 SENT_SECONDS = Histogram(
     "whatshooked_send_seconds", "From a message's entry into the outbox to Meta's acceptance (seconds)", buckets=_FAST
 )
+#: See the code's hint in GET /api/messages?state=failed; 131047 wants a template, 131026 has no WhatsApp, 0: no code.
+FAILED = Counter("whatshooked_messages_refused", "Messages that Meta refused, at once or later, by code", ["code"])
 #: By Meta's own time of the status. Grows for delivered: phones that are off; for read: people.
 STATUS_SECONDS = Histogram(
     "whatshooked_status_seconds",

@@ -234,6 +234,7 @@ class Sending:
                 log.debug("Message sent", account_id=account_id, message_id=message.id, to=message.to)
             case Failed():
                 metrics.SENT.labels(kind, "failed").inc()
+                metrics.FAILED.labels(str(result.code)).inc()
                 log.error("Message refused", account_id=account_id, message_id=message.id, error=error)
             case Unknown() if state == "unknown":
                 metrics.SENT.labels(kind, "unknown").inc()

@@ -14,7 +14,7 @@ from redis.exceptions import RedisError
 from whatshooked import logs, metrics
 from whatshooked.errors import OutboxFull, StreamUnavailable
 from whatshooked.keys import Keys
-from whatshooked.stream.link import Command, Link, Script, checked
+from whatshooked.stream.link import Link, Script, checked
 from whatshooked.stream.memory import NO_ROOM, shortage
 from whatshooked.stream.message import (
     FINISHED,
@@ -34,6 +34,7 @@ from whatshooked.stream.message import (
     record,
     written,
 )
+from whatshooked.stream.outbox_view import OutboxView, Place
 from whatshooked.stream.registry import REMOVED_AFTER_MS
 
 __all__ = [
@@ -47,6 +48,7 @@ __all__ = [
     "Message",
     "Outbox",
     "Outcome",
+    "Place",
     "Record",
     "Sent",
     "State",
@@ -58,8 +60,6 @@ log = logs.get("outbox")
 
 #: A script, its keys and its arguments.
 _Call = tuple[Script, list[str], list[str | bytes | float]]
-#: Where a message stands among all: its creation (unix ms) and its id.
-Place = tuple[int, str]
 
 #: A lease outlasts any call to Graph, or a message would be called unknown while its answer is on the way.
 LEASE_MS = 45_000
@@ -80,6 +80,8 @@ FIRST_PAUSE_MS, LONGEST_PAUSE_MS = 5_000, 300_000
 KNOWN_SECONDS = 86_400
 #: Statuses whose time is measured.
 _TIMED = frozenset(("delivered", "read"))
+#: Digits of Meta's codes at most; what is longer comes from elsewhere and would make metrics without end.
+_CODE = 7
 #: The error of a message that was given up by hand.
 DROPPED = "dropped by an operator"
 #: Messages of one line, and of one account in all its lines, that may wait.
@@ -88,12 +90,11 @@ MOST_IN_LINE, MOST_WAITING = 1_000, 100_000
 _MEMORY_EVERY = 1.0
 
 
-class Outbox:
+class Outbox(OutboxView):
     """Every account's outgoing messages; raises StreamUnavailable when Redis does not answer."""
 
     def __init__(self, link: Link, keys: Keys) -> None:
-        self._link = link
-        self._keys = keys
+        super().__init__(link, keys)
         #: Where among the replies the next look goes on.
         self._reached = b"0"
         #: Claims whose answer was lost: account, token, and the heads that they may have leased.
@@ -241,8 +242,8 @@ class Outbox:
                 log.seldom("error", "A status cannot be noted: a key holds no message", message_id=one.message_id)
         checked([reply for reply, is_strange in zip(replies, strange, strict=True) if not is_strange])
         for one, reply in zip(told, replies, strict=True):
-            if one.status in _TIMED and one.at_ms and not isinstance(reply, RedisError) and reply:
-                metrics.STATUS_SECONDS.labels(one.status).observe(max(one.at_ms - reply, 0) / 1000)
+            if not isinstance(reply, RedisError) and reply:
+                _count(one, reply)
 
     async def decide(self, account_id: str, message: Record, decision: Decision) -> tuple[bool, State | None]:
         """Send an unknown or failed message once more, or drop an unknown one, as an operator says.
@@ -260,49 +261,6 @@ class Outbox:
             self._link.scripts.outbox_decide, keys, message.to, message.id, decision, DROPPED
         )
         return bool(done), msgspec.convert(state.decode(), State) if state else None
-
-    async def get(self, account_id: str, message_id: str) -> Record | None:
-        """Return a message, None when there is none (any more)."""
-        fields = await self._link.call("HGETALL", self._keys.outbox(account_id).message(message_id))
-        return record(message_id, fields) if fields else None
-
-    async def page(
-        self,
-        account_id: str,
-        *states: State,
-        since: int = 0,
-        until: int = -1,
-        after: Place | None = None,
-        limit: int = 100,
-    ) -> list[Record]:
-        """Return messages in any of these states (none named: in all of them), newest first.
-
-        They were created from `since` to before `until` (unix ms, -1 = now), and stand behind the place `after`.
-        """
-        box = self._keys.outbox(account_id)
-        places = await self._places([box.of_state(state) for state in states or STATES], since, until, after, limit)
-        names = [place[1] for place in places]
-        rows = checked(await self._link.batch([("HGETALL", box.message(name)) for name in names])) if names else []
-        return [record(name, row) for name, row in zip(names, rows, strict=True) if row]
-
-    async def counts(self, account_id: str) -> dict[State, int]:
-        """Return how many messages are in each state."""
-        return (await self.overview([account_id]))[account_id][0]
-
-    async def overview(self, account_ids: Sequence[str]) -> dict[str, tuple[dict[State, int], str]]:
-        """Return by account how many messages are in each state, and why it sends nothing now ("" when it does)."""
-        boxes = {account_id: self._keys.outbox(account_id) for account_id in account_ids}
-        looks: list[Command] = []
-        for box in boxes.values():
-            looks += [*(("ZCARD", box.of_state(state)) for state in STATES), ("GET", box.hold)]
-        rows = iter(checked(await self._link.batch(looks)))
-        return {
-            account_id: ({state: next(rows) for state in STATES}, (next(rows) or b"").decode()) for account_id in boxes
-        }
-
-    async def held(self, account_id: str) -> str:
-        """Return why the account sends nothing at the moment, "" when it does."""
-        return (await self.overview([account_id]))[account_id][1]
 
     async def resume(self, account_id: str) -> tuple[bool, int]:
         """Let an account send again that was held for its token, now that its credentials are accepted.
@@ -330,22 +288,6 @@ class Outbox:
         """Forget replies that are in an outbox now."""
         await self._link.call("HDEL", self._keys.replies, *names)
 
-    async def _places(
-        self, lists: Sequence[str], since: int, until: int, after: Place | None, limit: int
-    ) -> list[Place]:
-        """Return what stands in any of the lists of states, newest first and of one millisecond by id."""
-        high = "+inf" if until < 0 else f"({until}"
-        looks: list[Command] = []
-        if after is not None:
-            # All of its millisecond, few as they are: their ids say which of them stand behind.
-            looks += [("ZREVRANGEBYSCORE", name, after[0], after[0], "WITHSCORES") for name in lists]
-            high = f"({after[0]}"
-        looks += [("ZREVRANGEBYSCORE", name, high, since, "WITHSCORES", "LIMIT", 0, limit) for name in lists]
-        rows = checked(await self._link.batch(looks))
-        # A set: a message that goes on meanwhile may be seen in two states.
-        found = {(int(row[i + 1]), row[i].decode()) for row in rows for i in range(0, len(row), 2)}
-        return [place for place in sorted(found, reverse=True) if after is None or place < after][:limit]
-
     async def _is_short(self) -> bool:
         """Return whether Redis has no room for more messages, as it was within the last second."""
         seen, is_short = self._memory
@@ -366,3 +308,12 @@ class Outbox:
         flat = [part for name, value in fields.items() if value for part in (name, value)]
         bounds = (MOST_IN_LINE, MOST_WAITING) if bounded else (0, 0)
         return keys, [message.id, message.recipient, digest, KNOWN_SECONDS if known else 0, *bounds, *flat]
+
+
+def _count(told: Told, put_at: int) -> None:
+    """Count a status of a message that was put into its line at `put_at` (unix ms): how long it took, why it failed."""
+    if told.status in _TIMED and told.at_ms:
+        metrics.STATUS_SECONDS.labels(told.status).observe(max(told.at_ms - put_at, 0) / 1000)
+    elif told.status == "failed":
+        code = told.fields.get("code", "0")
+        metrics.FAILED.labels(code if code.isdecimal() and len(code) <= _CODE else "other").inc()
