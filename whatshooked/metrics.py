@@ -63,7 +63,9 @@ DISAGREEMENTS = Counter("whatshooked_disagreements", "Disagreements between keys
 SENT = Counter("whatshooked_messages", "Sends of messages, by kind and what came of them", ["kind", "result"])
 #: Grows when Meta is slow, or when its rates hold messages back.
 SENT_SECONDS = Histogram(
-    "whatshooked_send_seconds", "From a message's entry into the outbox to Meta's acceptance (seconds)", buckets=_FAST
+    "whatshooked_send_seconds",
+    "From a message's entry into the outbox to Meta's acceptance (seconds)",
+    buckets=(*_FAST, 300, 900, 3_600),
 )
 #: See the code's hint in GET /api/messages?state=failed; 131047 wants a template, 131026 has no WhatsApp, 0: no code.
 FAILED = Counter("whatshooked_messages_refused", "Messages that Meta refused, at once or later, by code", ["code"])

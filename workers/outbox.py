@@ -230,7 +230,7 @@ class Sending:
         match result:
             case Sent():
                 metrics.SENT.labels(kind, "sent").inc()
-                metrics.SENT_SECONDS.observe(max(time.time() - message.at / 1000, 0.0))
+                metrics.SENT_SECONDS.observe(max(time.time() - (message.since or message.at) / 1000, 0.0))
                 log.debug("Message sent", account_id=account_id, message_id=message.id, to=message.to)
             case Failed():
                 metrics.SENT.labels(kind, "failed").inc()
