@@ -13,6 +13,7 @@ from tests.streams import LONG, until
 from whatshooked.keys import Keys
 from whatshooked.meta.graph import Graph
 from whatshooked.meta.send import prepare
+from whatshooked.simulator.rules import Rule
 from whatshooked.stream.link import Link
 from whatshooked.stream.outbox import Claimed, Message, Outbox
 from whatshooked.stream.refused import RefusedReplies
@@ -132,6 +133,34 @@ async def test_an_upgrade_counts_without_a_restart(
     await until(lambda: level(b"HIGH"))
     async with asyncio.timeout(3):
         await _sent(sim, 40)
+
+
+async def test_a_number_that_passes_less_than_graph_says(
+    sending: Sending, sim: Meta, outbox: Outbox, link: Link, keys: Keys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Meta refuses message after message for the number's throughput: every worker goes a level slower for a while."""
+    monkeypatch.setattr("workers.throughput._REFUSALS", 3)
+    monkeypatch.setattr("workers.throughput._LOOK", 0.05)
+    other = Throughput(link, keys)
+    sim.world.rules.append(
+        Rule(fault="error", method="POST", path="*/messages", status=400, code=130429, text="Rate limit hit", count=3)
+    )
+    await outbox.add(ACCOUNT, _messages(2))
+    await _sent(sim, 2)
+
+    async def slower() -> bool:
+        await other.look([ACCOUNT])
+        return other.of(ACCOUNT) == 20
+
+    await until(slower)
+    await other.learn(ACCOUNT, "HIGH")
+
+    async def still() -> bool:
+        await other.look([ACCOUNT])
+        return other.of(ACCOUNT) == 80
+
+    await until(still)
+    assert 0 < await link.call("TTL", keys.account_slower(ACCOUNT)) <= 900
 
 
 async def test_a_send_does_not_begin_when_its_lease_is_about_to_end(

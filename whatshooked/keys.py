@@ -147,6 +147,10 @@ class Keys:
         """String, name of a worker: it checks this account, the others wait until this expires. Writer: worker."""
         return f"{self.prefix}:account:{account_id}:checking"
 
+    def account_slower(self, account_id: str) -> str:
+        """String, expires in a quarter of an hour: Meta refused much for the number's throughput. Writer: worker."""
+        return f"{self.prefix}:account:{account_id}:slower"
+
     @property
     def arq(self) -> str:
         """Prefix of everything arq writes: its queue, the cron jobs and their results."""

@@ -210,6 +210,14 @@ class Sending:
         age = round(time.time() * 1000) - (message.since or message.at)
         result = outcome.judge(found, message.attempts, age, resend=_resends(account))
         await self._record(lease, result)
+        if isinstance(result, Again) and result.code == outcome.THROUGHPUT:
+            await self._slow_down(account.id)
+
+    async def _slow_down(self, account_id: str) -> None:
+        try:
+            await self._throughput.refused(account_id)
+        except StreamUnavailable:
+            metrics.REDIS_ERRORS.labels("outbox").inc()  # the next refusal says it again
 
     async def _record(self, lease: Lease, result: Outcome) -> None:
         """Write down what came of a send, as often as it takes: without it the message would become unknown."""
