@@ -142,9 +142,24 @@ async def test_one_batch_tells_replies_from_refusals(rig: Rig, refused: RefusedR
 
 async def test_replies_that_nobody_moves_are_bounded(rig: Rig, refused: RefusedReplies, link: Link, keys: Keys) -> None:
     """A hook gone wild fills no Redis: beyond ten thousand that wait its replies are refused, and shown."""
+    counter = metrics.OUTBOX_REFUSED.labels("", "replies")
+    before = counter._value.get()
     await link.call("HSET", keys.replies, *(part for n in range(10_000) for part in (f"{n}-0.h1.1", "x")))
     (event_id,) = await rig.routed("h1")
     assert await rig.settler.record(Taken(event_id, "h1", b"reply"))
     assert await link.call("HLEN", keys.replies) == 10_000
-    ((one),) = await refused.newest()
+    (one,) = await refused.newest()
     assert (one.event_id, one.kind, "too many replies" in one.reason) == (event_id, "unusable", True)
+    assert counter._value.get() == before + 1
+
+
+async def test_a_strange_list_stops_no_delivery(rig: Rig, refused: RefusedReplies, link: Link, keys: Keys) -> None:
+    """Somebody else wrote there, or a version that we do not know: deliveries settle, and what can be read is shown."""
+    await link.call("SET", keys.refused("unusable"), "x")
+    bad, good = await rig.routed("h1", count=2)
+    assert await rig.settler.record(Taken(bad, "h1", refusal="unusable|a"))
+    await link.call("DEL", keys.refused("unusable"))
+    assert await rig.settler.record(Taken(good, "h1", refusal="unusable|b"))
+    await link.call("LPUSH", keys.refused("unusable"), b"\xc1")
+    assert [one.event_id for one in await refused.newest()] == [good]
+    assert await rig.cached() == []

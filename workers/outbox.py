@@ -151,10 +151,10 @@ class Sending:
 
     async def _refuse(self, name: str, hook_id: str, account_id: str, error: OutboxFull) -> None:
         """Say that a reply found no room; a crash behind this says it twice."""
+        await self._refused.add(callback.of_reply(name), hook_id, str(error))
         metrics.REPLIES.labels(hook_id, "unusable").inc()
         metrics.OUTBOX_REFUSED.labels(account_id, error.bound).inc()
         log.seldom("error", "Reply of a hook cannot be sent", hook_id=hook_id, error=str(error))
-        await self._refused.add(callback.of_reply(name), hook_id, str(error))
 
     def _leave(self, name: str, error: Exception) -> None:
         """Leave a reply where it is: another version may have written it, and be able to read it."""

@@ -89,7 +89,7 @@ class OutboxUpkeep:
     async def drop(self, account_id: str) -> Dropped:
         """End what waits for an account that no living process shows; a bounded piece of it."""
         box = self._keys.outbox(account_id)
-        shown, due = await self._link.batch([("EXISTS", box.shown), ("ZRANGE", box.due, 0, _LINES - 1)])
+        shown, due = checked(await self._link.batch([("EXISTS", box.shown), ("ZRANGE", box.due, 0, _LINES - 1)]))
         if shown or not due:
             return Dropped(0, [])
         recipients = [name.decode() for name in due]

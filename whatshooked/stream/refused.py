@@ -41,7 +41,7 @@ class RefusedReplies:
     async def newest(self, limit: int = MOST, *, hook_id: str = "") -> list[Refused]:
         """Return refused replies, newest first, of one hook or of all."""
         lists = checked(await self._link.batch([("LRANGE", self._keys.refused(kind), 0, -1) for kind in KINDS]))
-        found = [_decode(blob) for rows in lists for blob in rows]
+        found = [one for rows in lists for blob in rows if (one := _read(blob)) is not None]
         wanted = [one for one in found if not hook_id or one.hook_id == hook_id]
         return sorted(wanted, key=lambda one: one.at, reverse=True)[:limit]
 
@@ -60,3 +60,11 @@ class RefusedReplies:
             Refused(await self._link.now(), event_id, hook_id, "unusable", reason),
         )
         checked(await self._link.batch([("LPUSH", key, msgspec.msgpack.encode(blob)), ("LTRIM", key, 0, MOST - 1)]))
+
+
+def _read(blob: bytes) -> Refused | None:
+    """Return an entry, None when another version wrote it."""
+    try:
+        return _decode(blob)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return None

@@ -111,6 +111,7 @@ class Settler:
         replies = await self._insist(calls)
         recorded: dict[tuple[str, str], bool] = {}
         if taken:
+            _say_crowded(replies[0][2])
             for (event_id, hook_ids), flags in zip(_by_event(taken).items(), replies[0][0], strict=True):
                 if -1 in flags:
                     log.error("Outcome cannot be recorded", event_id=event_id, error="its open key holds no hash")
@@ -166,6 +167,13 @@ class Settler:
             for o in outcomes
         ]
         return self._link.scripts.retry, keys, (GROUP, msgspec.msgpack.encode(hooks), msgspec.msgpack.encode(rows))
+
+
+def _say_crowded(count: int) -> None:
+    """Count and log replies that were not kept."""
+    if count:
+        metrics.OUTBOX_REFUSED.labels("", "replies").inc(count)
+        log.seldom("error", "Replies of hooks are not kept: too many wait already", replies=count)
 
 
 def _by_event(taken: Sequence[Taken]) -> dict[str, list[str]]:

@@ -5,11 +5,12 @@
 -- ARGV: group, hook ids (msgpack), entries (msgpack [[id, [hook index or [hook index, n], ...]], ...]), then replies and refusals.
 --   n > 0: the reply at this place, what the hook's answer asked to send. It is kept here, or not at all: once per hook
 --   that takes the event. n < 0: the refusal at this place (kind|reason) of what it asked.
--- Answer: [[1 per hook that was still open, 0 (late), or -1 (its key holds no hash)], ...] and the count of acknowledged entries.
+-- Answer: [[1 per hook that was still open, 0 (late), or -1 (its key holds no hash)], ...], the count of acknowledged entries,
+--   and of replies that were not kept since too many wait.
 local events, group = KEYS[1], ARGV[1]
 local hooks, entries = cmsgpack.unpack(ARGV[2]), cmsgpack.unpack(ARGV[3])
 local base = 3 + 2 * #hooks
-local closed, acks, gone = {}, {}, {}
+local closed, acks, gone, crowded = {}, {}, {}, 0
 local most_replies = 10000 -- a hook gone wild must not fill Redis
 local most_refused = { unusable = 500, circular = 100 }
 
@@ -21,8 +22,8 @@ end
 
 local function refuse(id, hook, now, kind, reason)
   local list = kind == 'circular' and KEYS[#KEYS] or KEYS[#KEYS - 1]
-  redis.call('LPUSH', list, cmsgpack.pack({ now, id, hook, kind, reason }))
-  redis.call('LTRIM', list, 0, most_refused[kind] - 1)
+  redis.pcall('LPUSH', list, cmsgpack.pack({ now, id, hook, kind, reason })) -- no fault of this list may stop a delivery
+  redis.pcall('LTRIM', list, 0, most_refused[kind] - 1)
 end
 
 -- Who took the event before has had its reply kept before.
@@ -33,6 +34,7 @@ local function take(taken, hook, id, n)
   if n < 0 then
     refuse(id, hook, now, string.match(ARGV[3 - n], '^(%a+)|(.*)$'))
   elseif redis.call('HLEN', KEYS[3]) >= most_replies then
+    crowded = crowded + 1
     refuse(id, hook, now, 'unusable', 'too many replies wait already: nobody moves them on')
   else
     redis.call('HSETNX', KEYS[3], id .. '.' .. plain(hook) .. '.' .. string.format('%.0f', now), ARGV[3 + n])
@@ -75,4 +77,4 @@ for h, ids in pairs(gone) do
 end
 local acked = 0
 if #acks > 0 then acked = redis.call('XACK', events, group, unpack(acks)) end
-return { closed, acked }
+return { closed, acked, crowded }
