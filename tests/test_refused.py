@@ -141,13 +141,13 @@ async def test_one_batch_tells_replies_from_refusals(rig: Rig, refused: RefusedR
 
 
 async def test_replies_that_nobody_moves_are_bounded(rig: Rig, refused: RefusedReplies, link: Link, keys: Keys) -> None:
-    """A hook gone wild fills no Redis: beyond ten thousand that wait its replies are refused, and shown."""
+    """A hook gone wild fills no Redis: beyond a hundred thousand that wait its replies are refused, and shown."""
     counter = metrics.OUTBOX_REFUSED.labels("", "replies")
     before = counter._value.get()
-    await link.call("HSET", keys.replies, *(part for n in range(10_000) for part in (f"{n}-0.h1.1", "x")))
+    await link.call("HSET", keys.replies, *(part for n in range(100_000) for part in (f"{n}-0.h1.1", "x")))
     (event_id,) = await rig.routed("h1")
     assert await rig.settler.record(Taken(event_id, "h1", b"reply"))
-    assert await link.call("HLEN", keys.replies) == 10_000
+    assert await link.call("HLEN", keys.replies) == 100_000
     (one,) = await refused.newest()
     assert (one.event_id, one.kind, "too many replies" in one.reason) == (event_id, "unusable", True)
     assert counter._value.get() == before + 1

@@ -79,7 +79,7 @@ STATUS_SECONDS = Histogram(
 #: Nobody knows whether these were sent: list them with GET /api/messages?state=unknown.
 OUTBOX_UNKNOWN = Counter("whatshooked_messages_unknown", "Messages whose send had no answer", ["account"])
 #: line, account: a hook or a client of the API asks for more than Meta lets through; memory: give Redis more;
-#: replies: they wait by the thousand and no worker moves them on, see the workers' log.
+#: replies: a hundred thousand wait and no worker moves them on, see the workers' log.
 OUTBOX_REFUSED = Counter("whatshooked_messages_turned_away", "Messages that found no room", ["account", "bound"])
 #: too_old: after their week, as usual; too_many, no_memory: before it, see MOST_FINISHED and Redis' memory.
 MESSAGES_FORGOTTEN = Counter("whatshooked_messages_forgotten", "Finished messages deleted, by reason", ["reason"])

@@ -99,8 +99,8 @@ class Outbox(OutboxView):
         self._reached = b"0"
         #: Claims whose answer was lost: account, token, and the heads that they may have leased.
         self._lost: list[tuple[str, str, Sequence[tuple[str, str]]]] = []
-        #: Accounts that this process has listed, and what it last saw of Redis' memory: when, and whether it is short.
-        self._listed: set[str] = set()
+        #: When this process last showed an account (time.monotonic), and saw Redis' memory: whether it is short.
+        self._shown: dict[str, float] = {}
         self._memory = (float("-inf"), False)
 
     async def add(
@@ -119,18 +119,14 @@ class Outbox(OutboxView):
         """
         if bounded and await self._is_short():
             raise OutboxFull("memory")
-        if account_id not in self._listed:
-            await self._link.call("SADD", self._keys.accounts, account_id)
-            self._listed.add(account_id)
+        await self._show(account_id)
         scripts = self._link.scripts
-        # Whoever puts a message there has the account in its config, though no worker may have it yet.
-        calls: list[_Call] = [(scripts.outbox_show, [self._keys.outbox(account_id).shown], [REMOVED_AFTER_MS])]
-        calls += [
+        calls = [
             (scripts.outbox_add, *self._added(account_id, message, known, digest, bounded=bounded))
             for message in messages
         ]
         found = []
-        for name, new in checked(await self._link.run_all(calls))[1:]:
+        for name, new in checked(await self._link.run_all(calls)):
             if new < 0:
                 raise OutboxFull("line" if name == b"line" else "account")
             message_id, _, asked = name.decode().rpartition("|")
@@ -287,6 +283,15 @@ class Outbox(OutboxView):
     async def moved(self, names: Sequence[str]) -> None:
         """Forget replies that are in an outbox now."""
         await self._link.call("HDEL", self._keys.replies, *names)
+
+    async def _show(self, account_id: str) -> None:
+        """List an account, and say that a living process has it: who puts a message there does, if no worker yet."""
+        if time.monotonic() - self._shown.get(account_id, float("-inf")) < REMOVED_AFTER_MS / 3_000:
+            return
+        box = self._keys.outbox(account_id)
+        await self._link.run(self._link.scripts.outbox_show, [box.shown], REMOVED_AFTER_MS)
+        await self._link.call("SADD", self._keys.accounts, account_id)
+        self._shown[account_id] = time.monotonic()
 
     async def _is_short(self) -> bool:
         """Return whether Redis has no room for more messages, as it was within the last second."""

@@ -11,7 +11,7 @@ local events, group = KEYS[1], ARGV[1]
 local hooks, entries = cmsgpack.unpack(ARGV[2]), cmsgpack.unpack(ARGV[3])
 local base = 3 + 2 * #hooks
 local closed, acks, gone, crowded = {}, {}, {}, 0
-local most_replies = 10000 -- a hook gone wild must not fill Redis
+local most_replies = 100000 -- a burst waits here, a hook gone wild must not fill Redis
 local most_refused = { unusable = 500, circular = 100 }
 
 -- A hook's id may be any text; what names a reply travels through Meta and back, within its 512 characters.
