@@ -16,7 +16,7 @@ STANDARD = 80
 _OTHERS = {"HIGH": 1000, "NOT_APPLICABLE": 20}
 #: Refusals of one number for its throughput, and seconds within which they come, that show it to be a level slower than
 #: Graph says; seconds for which that counts. A number that is also used in the phone app passes 20, whatever its level.
-_REFUSALS, _WITHIN, _SLOWER_FOR = 20, 60.0, 900
+_REFUSALS, _WITHIN, _SLOWER_FOR = 10, 60.0, 900
 _SLOWER = {1000: 80, 80: 20}
 #: Seconds between two looks at what is known.
 _LOOK = 5.0
