@@ -111,6 +111,12 @@ DOCUMENTED: list[dict[str, Any]] = [
     menu(rows(5), rows(5, start=5)),
     interactive("list", {"button": "Choose", "sections": [{"rows": [{"id": "1", "title": "One"}]}]}),
     interactive("cta_url", {"name": "cta_url", "parameters": {"display_text": "Open", "url": "https://shop.example"}}),
+    interactive(
+        "cta_url",
+        {"name": "cta_url", "parameters": {"display_text": "Open", "url": "https://shop.example"}},
+        header={"text": "Dates"},
+        footer={"text": "They may change."},
+    ),
     flow(),
     flow(flow_id=None, flow_name="booking", mode="draft", flow_token="t-1", flow_action="data_exchange"),
     flow(flow_action="navigate", flow_action_payload={"screen": "FIRST", "data": {"a": {"b": [1]}}}),

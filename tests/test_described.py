@@ -22,6 +22,7 @@ CALLS = {
     ("post", "/api/send", "200 202 400 401 403 404 409 413 422 429 503"),
     ("post", "/api/messages", "200 202 400 401 403 404 409 413 422 429 503"),
     ("get", "/api/messages", "200 400 401 403 404 422 429 503"),
+    ("get", "/api/messages/refused", "200 400 401 403 429 503"),
     ("get", "/api/messages/{message_id}", "200 401 403 404 429 503"),
     ("post", "/api/messages/{message_id}/resend", "200 401 403 404 409 429 503"),
     ("post", "/api/messages/{message_id}/drop", "200 401 403 404 409 429 503"),

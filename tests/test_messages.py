@@ -126,7 +126,6 @@ async def test_a_decision_counts_for_the_state_of_that_moment(outbox: Outbox) ->
     assert await outbox.decide("a", shown, "resend") == (False, "new")
     await leased(outbox)
     assert await outbox.decide("a", shown, "drop") == (False, "sending")
-    await outbox.forget("a", 2**50)
     gone = Record(id="m9", state="unknown", at=1, to=ANA, kind="text", body=b"{}")
     assert await outbox.decide("a", gone, "drop") == (False, None)
 

@@ -329,36 +329,6 @@ async def test_the_throughput_is_kept_in_and_out_together(outbox: Outbox) -> Non
     assert not (await claim(outbox, a_second=20, came_in=40)).leases
 
 
-async def test_a_held_account_sends_nothing(outbox: Outbox) -> None:
-    """Meta asked for patience, or the token is bad: nothing goes until the hold is over, and nothing is lost."""
-    await put(outbox, message("m1"), message("m2", BO))
-    (lease, other) = (await claim(outbox)).leases
-    assert await outbox.settle(lease, Again(0, "token", 190, hold_ms=60_000, tried=False, bad_token=True)) == "new"
-    await outbox.settle(other, Sent("w"))
-    assert await outbox.held(ACCOUNT) == "the token is not accepted: token"
-    assert not (await claim(outbox)).leases
-    assert await outbox.resume(ACCOUNT)
-    again = await one(outbox)
-    assert (again.message.id, again.message.attempts) == (lease.message.id, 1)
-
-
-async def test_a_throttled_account_is_not_resumed(outbox: Outbox) -> None:
-    """That Meta asked for patience ends with its time, whatever the credentials."""
-    await put(outbox, message("m1"))
-    await outbox.settle(await one(outbox), Again(0, "slow down", 80007, hold_ms=60_000))
-    assert await outbox.held(ACCOUNT) == "Meta asked for patience: slow down"
-    assert not await outbox.resume(ACCOUNT)
-
-
-async def test_finished_messages_are_forgotten_in_time(outbox: Outbox) -> None:
-    """What waits or is in flight stays whatever its age."""
-    await put(outbox, message("m1"), message("m2", BO))
-    await outbox.settle((await claim(outbox, most=1)).leases[0], Sent("w"))
-    assert await outbox.forget(ACCOUNT, 2**50) == 1
-    counts = await outbox.counts(ACCOUNT)
-    assert (counts["new"], counts["sent"]) == (1, 0)
-
-
 async def test_a_reply_is_kept_with_the_delivery_and_once(link: Link, keys: Keys, outbox: Outbox) -> None:
     """DONE keeps the reply; a second delivery, late or by a named replay, keeps none; again=true does."""
     rig = Rig(link, keys, "h1")

@@ -14,13 +14,10 @@ from tests.simulated import Meta
 from tests.streams import until
 from whatshooked.errors import StreamUnavailable
 from whatshooked.keys import Keys
-from whatshooked.meta.codes import Retry
-from whatshooked.meta.failure import GraphFailure
 from whatshooked.simulator.rules import Rule
 from whatshooked.stream import outbox as module
 from whatshooked.stream.link import Link
-from whatshooked.stream.outbox import Again, Failed, Lease, Message, Outbox, Outcome, State, Unknown
-from workers import outcome
+from whatshooked.stream.outbox import Lease, Message, Outbox, Outcome, State
 
 MakeGateway = Callable[..., Gateway]
 ADD = Outbox.add
@@ -202,6 +199,42 @@ async def test_a_bad_token_pauses_the_account(
     assert len(await _until_sent(sim, 2)) == 2
 
 
+async def test_a_token_that_is_refused_for_messages_alone(
+    two_way: Gateway, sim: Meta, outbox: Outbox, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The check passes and each send is refused: tries come ever later, with one line and one event per change."""
+    monkeypatch.setattr("workers.accounts._LOOK", 0.05)
+    for name, ms in (("FIRST_PAUSE_MS", 150), ("LONGEST_PAUSE_MS", 600), ("LAID_TO_MS", 1_500)):
+        monkeypatch.setattr(module, name, ms)
+    two_way.document["hooks"][0]["events"] = ["message.*", "whatsapp.*"]
+    two_way.write()
+    for worker in two_way.workers:
+        worker.reload()
+    await until(lambda: _told(receiver, "whatsapp.connected"))
+    refusal = Rule(fault="error", method="POST", path="*/messages", status=401, code=190, text="token", count=0)
+    sim.world.rules.append(refusal)
+    with logged() as log:
+        await _writes(sim)
+        await until(lambda: _told(receiver, "whatsapp.disconnected"))
+        await asyncio.sleep(3.0)
+        assert 3 <= refusal.seen <= 12, "at once, and after about 1, 1.15, 1.3, 1.6 s and so on"
+        assert len(log.holding("Failed to connect client")) == 1
+        assert len(log.holding("The account sends again")) == 1
+        sim.world.rules.clear()
+        await _until_sent(sim, 1)
+
+        async def connected() -> bool:
+            return len(receiver.of("whatsapp.connected")) == 2
+
+        await until(connected)
+        assert len(log.holding("Business API client connected")) == 1
+    assert [one.event for one in receiver.received if one.event.startswith("whatsapp.")] == [
+        "whatsapp.connected",
+        "whatsapp.disconnected",
+        "whatsapp.connected",
+    ]
+
+
 async def _told(receiver: Receiver, event: str) -> bool:
     return bool(receiver.of(event))
 
@@ -341,31 +374,3 @@ async def test_the_log_names_no_customer(two_way: Gateway, sim: Meta, outbox: Ou
 
 async def _said(lines: list[str], text: str) -> bool:
     return any(text in line for line in lines)
-
-
-def _refusal(status: int, code: int = 0, *, wait: float = 0.0, retry: Retry = Retry.NEVER) -> GraphFailure:
-    return GraphFailure(status, code, 0, "said", "", reached=status > 0, retry=retry, wait=wait)
-
-
-@pytest.mark.parametrize(
-    ("found", "becomes"),
-    [
-        (_refusal(400), Failed(0, "HTTP 400: said")),
-        (_refusal(202), Unknown("HTTP 202: said", delay_ms=1_000)),
-        (_refusal(401), Again(1_000, "HTTP 401: said", hold_ms=3_600_000, tried=False, bad_token=True)),
-        (_refusal(0, wait=7.0, retry=Retry.LATER), Again(7_000, "said", hold_ms=7_000, tried=False)),
-        (_refusal(0, wait=float("inf"), retry=Retry.LATER), Again(3_600_000, "said", hold_ms=3_600_000, tried=False)),
-        (
-            _refusal(429, 4, wait=86_400.0, retry=Retry.LATER),
-            Again(3_600_000, "HTTP 429 4: said", 4, hold_ms=3_600_000),
-        ),
-        (_refusal(400, 131049, wait=86_400.0, retry=Retry.PACED), Failed(131049, "no other try within its day")),
-    ],
-)
-def test_odd_answers(found: GraphFailure, becomes: Outcome) -> None:
-    """No proxy's error page holds the account back, no nonsense of a header gives messages up or counts as a try."""
-    judged = outcome.judge(found, 1, 1_000, resend=False)
-    if isinstance(becomes, Failed) and isinstance(judged, Failed):
-        assert (judged.code, judged.error.startswith(becomes.error)) == (becomes.code, True)
-    else:
-        assert judged == becomes

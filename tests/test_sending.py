@@ -11,14 +11,15 @@ from tests.sends import ANA, arrive
 from tests.simulated import SPEED, Meta
 from tests.streams import LONG, until
 from whatshooked.keys import Keys
-from whatshooked.meta.failure import GraphFailure
 from whatshooked.meta.graph import Graph
 from whatshooked.meta.send import prepare
+from whatshooked.simulator.rules import Rule
 from whatshooked.stream.link import Link
-from whatshooked.stream.outbox import MOST_LEASES, Claimed, Message, Outbox, Unknown
+from whatshooked.stream.outbox import Claimed, Message, Outbox
+from whatshooked.stream.refused import RefusedReplies
 from whatshooked.stream.submit import entry
-from workers import outcome
 from workers.outbox import Sending
+from workers.throughput import Throughput, a_second
 
 ACCOUNT = "business"
 MakeGateway = Callable[..., Gateway]
@@ -31,12 +32,14 @@ def outbox(link: Link, keys: Keys) -> Outbox:
 
 
 @pytest.fixture
-async def sending(make_gateway: MakeGateway, sim: Meta, outbox: Outbox) -> AsyncIterator[Sending]:
+async def sending(
+    make_gateway: MakeGateway, sim: Meta, outbox: Outbox, link: Link, keys: Keys
+) -> AsyncIterator[Sending]:
     """The loop, for an account that is the simulator's number and whose first customer has just written."""
     gateway = make_gateway(accounts=[account(phone_number_id=sim.number.id, access_token=sim.token, graph_url=sim.url)])
     gateway.write()
     config, graph = gateway.config, Graph()
-    found = Sending(outbox, graph, lambda: config)
+    found = Sending(outbox, graph, lambda: config, RefusedReplies(link, keys), Throughput(link, keys))
     arrive(sim, sim.users[0])
     running = asyncio.create_task(found.run())
     yield found
@@ -89,12 +92,75 @@ async def test_a_number_sends_as_fast_as_it_may(
     sending: Sending, sim: Meta, outbox: Outbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One worker alone reaches the number's rate, not one a tick, and does not pass it."""
-    monkeypatch.setattr("workers.outbox.STANDARD", 20)
+    monkeypatch.setattr("workers.throughput.STANDARD", 20)
     monkeypatch.setattr("workers.outbox.TICK", 1.0)
     await outbox.add(ACCOUNT, _messages(21))
     sent = await _sent(sim, 21)
     took = (sent[-1].at - sent[0].at) / SPEED
     assert 0.95 < took < 6.0, "20 messages behind the first, 19 a second"
+
+
+@pytest.mark.parametrize(
+    ("level", "most"), [("STANDARD", 80), ("HIGH", 1000), ("NOT_APPLICABLE", 20), ("", 80), ("BRAND_NEW", 80)]
+)
+def test_what_a_level_lets_pass(level: str, most: int) -> None:
+    """As Meta's page on throughput has it; where nothing is known the standard is safe."""
+    assert a_second(level) == most
+
+
+async def test_an_upgrade_counts_without_a_restart(
+    make_gateway: MakeGateway, sim: Meta, outbox: Outbox, link: Link, keys: Keys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next check of the number learns its level, and a worker that did not ask goes by it too."""
+    monkeypatch.setattr("workers.throughput.STANDARD", 4)
+    monkeypatch.setattr("workers.throughput._LOOK", 0.1)
+    monkeypatch.setattr("workers.accounts._LOOK", 0.1)
+    gateway = make_gateway(accounts=[account(phone_number_id=sim.number.id, access_token=sim.token, graph_url=sim.url)])
+    gateway.write()
+    for _ in range(2):
+        await gateway.add_worker()
+    arrive(sim, sim.users[0])
+    await outbox.add(ACCOUNT, _messages(40))
+
+    async def level(expected: bytes) -> bool:
+        return bool(await link.call("HGET", keys.account(ACCOUNT), "throughput") == expected)
+
+    await until(lambda: level(b"STANDARD"))
+    await _sent(sim, 2)
+    assert len(_outgoing(sim)) < 12
+    sim.number.throughput = "HIGH"
+    await link.call("DEL", keys.account_check(ACCOUNT))  # its next turn
+    await until(lambda: level(b"HIGH"))
+    async with asyncio.timeout(3):
+        await _sent(sim, 40)
+
+
+async def test_a_number_that_passes_less_than_graph_says(
+    sending: Sending, sim: Meta, outbox: Outbox, link: Link, keys: Keys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Meta refuses message after message for the number's throughput: every worker goes a level slower for a while."""
+    monkeypatch.setattr("workers.throughput._REFUSALS", 3)
+    monkeypatch.setattr("workers.throughput._LOOK", 0.05)
+    other = Throughput(link, keys)
+    sim.world.rules.append(
+        Rule(fault="error", method="POST", path="*/messages", status=400, code=130429, text="Rate limit hit", count=3)
+    )
+    await outbox.add(ACCOUNT, _messages(2))
+    await _sent(sim, 2)
+
+    async def slower() -> bool:
+        await other.look([ACCOUNT])
+        return other.of(ACCOUNT) == 20
+
+    await until(slower)
+    await other.learn(ACCOUNT, "HIGH")
+
+    async def still() -> bool:
+        await other.look([ACCOUNT])
+        return other.of(ACCOUNT) == 80
+
+    await until(still)
+    assert 0 < await link.call("TTL", keys.account_slower(ACCOUNT)) <= 900
 
 
 async def test_a_send_does_not_begin_when_its_lease_is_about_to_end(
@@ -122,10 +188,3 @@ async def test_a_send_does_not_begin_when_its_lease_is_about_to_end(
     await until(settled)
     (record,) = await outbox.page(ACCOUNT)
     assert (record.attempts, len(_outgoing(sim))) == (1, 1)
-
-
-def test_resend_has_an_end() -> None:
-    """A Graph that takes messages and never answers gets each one as often as workers may die of it, and no more."""
-    silent = GraphFailure(0, 0, 0, "ReadTimeout", "", reached=False, uncertain=True)
-    found = [outcome.judge(silent, attempts, 1_000, resend=True) for attempts in range(1, MOST_LEASES + 1)]
-    assert [isinstance(one, Unknown) and one.resend for one in found] == [True] * (MOST_LEASES - 1) + [False]

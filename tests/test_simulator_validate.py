@@ -75,6 +75,7 @@ GOOD: list[dict[str, Any]] = [
     send("reaction", {"message_id": "wamid.x", "emoji": ""}),
     interactive("button", buttons(3, id="x" * 256, title="x" * 20), "x" * 1024, footer={"text": "x" * 60}),
     interactive("button", buttons(1), header={"type": "text", "text": "x" * 60}),
+    interactive("button", buttons(1), header={"text": "x" * 60}),
     *(interactive("button", buttons(1), header={"type": kind, kind: FILE}) for kind in ("image", "video", "document")),
     interactive("list", rows(10, titles=False, description="x" * 72), "x" * 4096),
     interactive("list", rows(4, 6, title="x" * 24), header={"type": "text", "text": "H"}),

@@ -32,10 +32,14 @@ back     meta/reply.py              what the hook's answer asks to send (meta/se
          workers/outbox.py          moves replies into the outbox, claims what is due, sends it, settles it
          stream/outbox.py           a line per recipient, leases, rates (stream/scripts/outbox_*.lua); stream/message.py
                                     is what it keeps of each
+         workers/throughput.py      how many a second a number may pass
          workers/outcome.py         Graph's answer -> sent, failed, unknown, or again later
          workers/statuses.py        a status webhook of a message of ours settles what was unknown
 
 asked    web/messages.py            the API that sends and says what became of it; cli/send.py, cli/messages.py too
+         stream/outbox_view.py      what it shows of itself
+         stream/outbox_upkeep.py    keeps it in bounds, and ends what waits for removed accounts; stream/refused.py has
+                                    the replies that nobody sends
          stream/submit.py           a request -> the outbox, once per Idempotency-Key; stream/messages.py lists them
 
 again    workers/due.py             claims what is due, as far as workers/slots.py has room (stream/leases.py)
@@ -49,7 +53,7 @@ again    workers/due.py             claims what is due, as far as workers/slots.
 looked   stream/cache.py            the pending list is the message cache; stream/views.py shows it
 at       stream/replay.py           replay, delete, clear
          stream/registry.py         which hooks there are, and their run-time switches
-         stream/fsck.py             do the keys agree?
+         stream/fsck.py             do the keys agree? stream/outbox_fsck.py asks it of the outboxes
          web/cache.py               the same as an API, with web/hooks.py and web/auth.py; web/health.py has the metrics
 
 files    media/store.py              what keeps files does: media/local.py in a folder, media/remote.py in a bucket;

@@ -5,6 +5,7 @@ WhatsHookedError
 │   ├── ConfigError          config.json cannot be used; carries every fault
 │   ├── NotAWebhook          a body that is not a JSON object with an `entry`
 │   ├── SendFault            a message that cannot be sent as it is; carries every fault
+│   ├── OutboxFull           more messages wait than the outbox holds; this one was not taken
 │   ├── EmbeddedError        the bundled server cannot be started here
 │   ├── CommandRefused       what a command was asked to do cannot be done, or Meta refused it
 │   └── StartError           a port is taken, or the configured Redis cannot keep our promises
@@ -12,6 +13,8 @@ WhatsHookedError
     ├── StreamUnavailable    Redis did not take or give what was asked; try again
     └── StoreUnavailable     the store of files did not take or give one; the message names place and remedy
 """
+
+from typing import Literal
 
 
 class WhatsHookedError(Exception):
@@ -40,6 +43,21 @@ class SendFault(TheirsError):  # noqa: N818 - names what is wrong, as the faults
     def __init__(self, faults: list[str]) -> None:
         super().__init__("; ".join(faults))
         self.faults = faults
+
+
+class OutboxFull(TheirsError):  # noqa: N818 - names a state, as HTTP's 429 does
+    """More messages wait than the outbox holds: this one was not taken. `bound`: of a line, an account, or memory."""
+
+    def __init__(self, bound: Literal["line", "account", "memory"]) -> None:
+        super().__init__(_FULL[bound])
+        self.bound = bound
+
+
+_FULL = {
+    "line": "too many messages wait for this recipient already",
+    "account": "too many messages of this account wait already",
+    "memory": "Redis is nearly full, what room is left is for webhooks",
+}
 
 
 class EmbeddedError(TheirsError):

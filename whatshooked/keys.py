@@ -4,7 +4,8 @@ Keys of a shard carry the shard's hash tag (`{wh:0}`), so that each script touch
 unchanged. Keys of the whole installation have no tag and are never touched by a script together with another key.
 
 Writers in capitals are the scripts of `stream/scripts/`, and those named here are the ones that put something in. What
-is over goes by DONE, DROP, DISCARD and FORGET; FSCK mends any of them.
+is over goes by DONE, DROP, DISCARD and FORGET; FSCK mends any of them. Of the outbox it goes by OUTBOX_FORGET, and
+OUTBOX_FSCK mends it.
 """
 
 from collections.abc import Iterable
@@ -90,6 +91,13 @@ class Keys:
         """Hash reply → what a hook's answer asked to send. Lives until it is in the outbox. Writer: DONE."""
         return self._tagged("replies")
 
+    def refused(self, kind: str) -> str:
+        """List of packed entries, newest first, bounded: replies that hooks asked for and nobody sends, and why.
+
+        Kinds: unusable, circular. Lives on. Writers: DONE; the sending loop, for those that the outbox has no room for.
+        """
+        return self._tagged(f"refused:{kind}")
+
     @property
     def ready(self) -> str:
         """String, expires in a minute: what `/ready` writes to prove that Redis takes writes. Writer: web."""
@@ -136,6 +144,11 @@ class Keys:
         """Hash: what the last credentials check found, so that a change is told once. Writer: worker."""
         return f"{self.prefix}:account:{account_id}"
 
+    @property
+    def accounts(self) -> str:
+        """Set of accounts that ever had messages to send. Lives on. Writers: whoever puts one there; worker."""
+        return f"{self.prefix}:accounts"
+
     def outbox(self, account_id: str) -> "OutboxKeys":
         """Return the keys of an account's outgoing messages."""
         return OutboxKeys(f"{{{self.prefix}:out:{account_id}}}")
@@ -152,6 +165,10 @@ class Keys:
         """String, name of a worker: it checks this account, the others wait until this expires. Writer: worker."""
         return f"{self.prefix}:account:{account_id}:checking"
 
+    def account_slower(self, account_id: str) -> str:
+        """String, expires in a quarter of an hour: Meta refused much for the number's throughput. Writer: worker."""
+        return f"{self.prefix}:account:{account_id}:slower"
+
     @property
     def arq(self) -> str:
         """Prefix of everything arq writes: its queue, the cron jobs and their results."""
@@ -165,16 +182,16 @@ class OutboxKeys:
     tag: str
 
     def message(self, message_id: str) -> str:
-        """Hash: the message, its state and what became of it. Lives 7 days beyond its end.
+        """Hash: the message, its state and what became of it. Lives 7 days, or less where many are finished.
 
-        Writers: OUTBOX_ADD, OUTBOX_CLAIM, OUTBOX_SETTLE, OUTBOX_STATUS, OUTBOX_DECIDE.
+        Writers: OUTBOX_ADD, OUTBOX_CLAIM, OUTBOX_SETTLE, OUTBOX_STATUS, OUTBOX_DECIDE, OUTBOX_DROP.
         """
         return f"{self.tag}:message:{message_id}"
 
     def line(self, recipient: str) -> str:
         """List of ids, oldest first: what waits for one recipient. Only its head is ever sent.
 
-        Writers: OUTBOX_ADD, OUTBOX_DECIDE; OUTBOX_CLAIM and OUTBOX_SETTLE take from it.
+        Writers: OUTBOX_ADD, OUTBOX_DECIDE; OUTBOX_CLAIM, OUTBOX_SETTLE and OUTBOX_DROP take from it.
         """
         return f"{self.tag}:line:{recipient}"
 
@@ -204,9 +221,19 @@ class OutboxKeys:
         return f"{self.tag}:rate"
 
     @property
+    def shown(self) -> str:
+        """String, expires in a minute: a living process has this account in its config. Writer: OUTBOX_SHOW."""
+        return f"{self.tag}:shown"
+
+    @property
     def hold(self) -> str:
         """String reason, expires: Meta asked us to wait, or the token is bad; nothing is sent meanwhile.
 
-        Writers: OUTBOX_SETTLE, the credentials check.
+        Writer: OUTBOX_SETTLE; OUTBOX_RESUME ends it.
         """
         return f"{self.tag}:hold"
+
+    @property
+    def resumed(self) -> str:
+        """String ms|pause, expires: when an account whose token was refused last went on. Writer: OUTBOX_RESUME."""
+        return f"{self.tag}:resumed"

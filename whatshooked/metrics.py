@@ -7,6 +7,7 @@ ages) is asked for at that moment and stands in `CacheGauges`.
 
 import os
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from prometheus_client import REGISTRY as PROCESS
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, multiprocess
@@ -14,6 +15,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 
 _FAST = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15, 30, 60)
+_SLOW = (0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3_600, 14_400, 86_400, 604_800)
 
 #: Falls to nothing on a busy number: see whether Meta reaches us and the WABA is subscribed.
 EVENTS = Counter("whatshooked_events_received", "Events taken into the stream, by type", ["type"])
@@ -61,7 +63,18 @@ DISAGREEMENTS = Counter("whatshooked_disagreements", "Disagreements between keys
 SENT = Counter("whatshooked_messages", "Sends of messages, by kind and what came of them", ["kind", "result"])
 #: Grows when Meta is slow, or when its rates hold messages back.
 SENT_SECONDS = Histogram(
-    "whatshooked_send_seconds", "From a message's entry into the outbox to Meta's acceptance (seconds)", buckets=_FAST
+    "whatshooked_send_seconds",
+    "From a message's entry into the outbox to Meta's acceptance (seconds)",
+    buckets=(*_FAST, 300, 900, 3_600),
+)
+#: See the code's hint in GET /api/messages?state=failed; 131047 wants a template, 131026 has no WhatsApp, 0: no code.
+FAILED = Counter("whatshooked_messages_refused", "Messages that Meta refused, at once or later, by code", ["code"])
+#: By Meta's own time of the status. Grows for delivered: phones that are off; for read: people.
+STATUS_SECONDS = Histogram(
+    "whatshooked_status_seconds",
+    "From a message's entry into the outbox to Meta's status of it (seconds)",
+    ["status"],
+    buckets=_SLOW,
 )
 #: Nobody knows whether these were sent: list them with GET /api/messages?state=unknown.
 OUTBOX_UNKNOWN = Counter("whatshooked_messages_unknown", "Messages whose send had no answer", ["account"])
@@ -73,6 +86,13 @@ MEDIA_FETCHES = Counter("whatshooked_media_fetches", "Tries to fetch a file, by 
 MEDIA_SECONDS = Histogram("whatshooked_media_seconds", "Time to fetch and store a file (seconds)", buckets=_FAST)
 #: Against the disk's room: `media.max_age_days` and `media.max_total_bytes` bound what is kept.
 MEDIA_FETCHED_BYTES = Counter("whatshooked_media_fetched_bytes", "Bytes of files fetched")
+#: line, account: a hook or a client of the API asks for more than Meta lets through; memory: give Redis more;
+#: replies: a hundred thousand wait and no worker moves them on, see the workers' log.
+OUTBOX_REFUSED = Counter("whatshooked_messages_turned_away", "Messages that found no room", ["account", "bound"])
+#: too_old: after their week, as usual; too_many, no_memory: before it, see MOST_FINISHED and Redis' memory.
+MESSAGES_FORGOTTEN = Counter("whatshooked_messages_forgotten", "Finished messages deleted, by reason", ["reason"])
+#: Messages that failed since no process has their account in its config any more.
+OUTBOX_DROPPED = Counter("whatshooked_messages_dropped", "Messages of removed accounts given up", ["account"])
 #: Hooks asked to send what cannot be sent: see the log line, and the contract's page on replies.
 REPLIES = Counter("whatshooked_replies", "Answers of hooks that ask to send, by result", ["hook", "result"])
 #: Calls to Graph, by error code (0: fine, -1: no answer, `http 503`: an answer without a code).
@@ -146,6 +166,21 @@ class CacheGauges:
         for hook, count in due.items():
             waiting.add_metric([hook], count)
         self._families = [size, oldest, unread, waiting]
+
+    def add_outbox(self, sizes: Mapping[str, Mapping[Any, int]], paused: Mapping[str, bool]) -> None:
+        """Show the outbox beside it: messages by account and state, and which accounts send nothing now."""
+        #: new grows: Meta's rates or a pause hold messages back; unknown: see GET /api/messages?state=unknown.
+        size = GaugeMetricFamily("whatshooked_outbox_messages", "Messages by state", labels=["account", "state"])
+        for account, counts in sizes.items():
+            for state, count in counts.items():
+                size.add_metric([account, state], count)
+        #: 1: `held` of GET /api/messages says why; a token that is refused wants another one.
+        pause = GaugeMetricFamily(
+            "whatshooked_account_paused", "Whether an account sends nothing now", labels=["account"]
+        )
+        for account, is_paused in paused.items():
+            pause.add_metric([account], float(is_paused))
+        self._families += [size, pause]
 
 
 def exposition(gauges: CacheGauges) -> bytes:

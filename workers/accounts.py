@@ -21,6 +21,7 @@ from whatshooked.stream.intake import Addition, Intake
 from whatshooked.stream.link import Link
 from whatshooked.stream.outbox import Outbox
 from workers.outlook import Outlook
+from workers.throughput import Throughput
 from workers.traffic import Traffic
 
 log = logs.get("accounts")
@@ -32,6 +33,15 @@ EVERY_FAILED = 60.0
 #: disconnected: that says nothing of its credentials.
 PATIENCE = 2
 _LOOK = 5.0
+#: What an account has whose number Graph shows and whose messages it refuses.
+_REFUSED = GraphFailure(
+    401,
+    190,
+    0,
+    "Graph shows the number to this token and refuses its messages",
+    "does the token have whatsapp_business_messaging, and this WABA among its targets? (whatshooked account token)",
+    reached=False,
+)
 
 
 class Credentials:
@@ -61,13 +71,14 @@ class Credentials:
         #: Passing failures in succession, by account.
         self._passing: dict[str, int] = {}
         self._outbox = Outbox(link, keys)
-        #: Accounts whose token Graph refused while a message was sent.
-        self._doubted: set[str] = set()
+        self._throughput = Throughput(link, keys)
+        #: Accounts whose token Graph refused while a message was sent, and when to look at them (time.monotonic).
+        self._doubted: dict[str, float] = {}
         self.stopping = asyncio.Event()
 
     def doubt(self, account_id: str) -> None:
         """Check an account as soon as may be, whoever's turn it is: its token was refused."""
-        self._doubted.add(account_id)
+        self._doubted[account_id] = 0.0
 
     async def run(self) -> None:
         """Check until told to stop."""
@@ -94,22 +105,32 @@ class Credentials:
             if account.business_api is None or not await self._is_our_turn(account):
                 return
             found = await setup.number(self._graph, Access.of(account), account.business_api.phone_number_id)
+            if isinstance(found, Number) and not await self._may_send(account):
+                found = _REFUSED
             if isinstance(found, Number):
                 await self._link.call("EXPIRE", self._keys.account_check(account.id), round(EVERY))
             await self._tell(account, found)
             if isinstance(found, Number):
-                if await self._outbox.resume(account.id):
-                    log.info("The account sends again", account_id=account.id)
+                await self._throughput.learn(account.id, found.throughput)
                 await self._outlook.look(account)
         except StreamUnavailable as error:
             metrics.REDIS_ERRORS.labels("accounts").inc()
             log.debug("Account could not be checked, trying again", account_id=account.id, error=str(error))
 
+    async def _may_send(self, account: Account) -> bool:
+        """Let an account go on that was held for its token; False while Graph refuses its messages all the same."""
+        resumed, wait_ms = await self._outbox.resume(account.id)
+        if wait_ms:
+            self._doubted[account.id] = time.monotonic() + wait_ms / 1000
+        elif resumed:
+            log.info("The account sends again", account_id=account.id)
+        return not wait_ms
+
     async def _is_our_turn(self, account: Account) -> bool:
         """Take the turn when nobody has it, or a process that is gone: a new start checks at once."""
         turn, seconds = self._keys.account_check(account.id), round(EVERY_FAILED)
-        if account.id in self._doubted:
-            self._doubted.discard(account.id)
+        if self._doubted.get(account.id, float("inf")) <= time.monotonic():
+            del self._doubted[account.id]
             await self._link.call("SET", turn, self._name, "EX", seconds)
             return True
         if await self._link.call("SET", turn, self._name, "NX", "EX", seconds):

@@ -158,7 +158,7 @@ class Attempts:
             self._slots.failing.discard(hook.id)
             log.info("Hook accepts events again", hook_id=hook.id)
         self._tell("success", attempt, result)
-        return Taken(attempt.event_id, hook.id, self._replies.kept(attempt.event, hook.id, result.answer))
+        return Taken(attempt.event_id, hook.id, *self._replies.kept(attempt.event, hook.id, result.answer))
 
     def _refused(self, attempt: Attempt, result: Refused) -> NotTaken:
         hook, event_type = attempt.hook, attempt.event.type

@@ -9,30 +9,28 @@ import msgspec
 
 from whatshooked import logs, metrics
 from whatshooked.config import Account, Config
-from whatshooked.errors import StreamUnavailable
+from whatshooked.errors import OutboxFull, StreamUnavailable
 from whatshooked.meta import callback, send
 from whatshooked.meta.graph import Access, Graph
 from whatshooked.meta.reply import Reply
 from whatshooked.meta.send.kinds import CHECKS
 from whatshooked.stream.outbox import LEASE_MS, Again, Failed, Lease, Outbox, Outcome, Sent, Unknown
+from whatshooked.stream.refused import RefusedReplies
 from whatshooked.stream.submit import entry
 from workers import outcome
+from workers.throughput import Throughput
 
 log = logs.get("outbox")
 
 #: Seconds between two looks when nothing wakes the loop: an API call's message is late by this at most.
 TICK = 0.1
-#: Messages of one account in flight in this process.
-AT_ONCE = 32
+#: Messages of one account in flight in this process, and for how many a second there is one, where that is more.
+AT_ONCE, PER_AT_ONCE = 32, 8
 #: Seconds one send may take, and seconds of its lease after which it does not begin any more: a lease outlasts both.
 TIMEOUT = 20.0
 BEGINS_WITHIN = 15.0
 #: Replies moved at once.
 _MOVED = 100
-#: Messages a second of a number, in and out together, as long as Graph has not told of more.
-STANDARD = 80
-#: Days that a finished message is remembered, and seconds between two looks for older ones.
-REMEMBERED_DAYS, _FORGET_EVERY = 7, 60.0
 _PAUSE = 0.5
 
 _reply_decoder = msgspec.msgpack.Decoder(tuple[str, list[Reply]])
@@ -41,15 +39,23 @@ _reply_decoder = msgspec.msgpack.Decoder(tuple[str, list[Reply]])
 class Sending:
     """Sends what waits until told to stop; `came_in` counts inbound messages by account since the last look."""
 
-    def __init__(self, outbox: Outbox, graph: Graph, config: Callable[[], Config]) -> None:
+    def __init__(
+        self,
+        outbox: Outbox,
+        graph: Graph,
+        config: Callable[[], Config],
+        refused: RefusedReplies,
+        throughput: Throughput,
+    ) -> None:
         self._outbox = outbox
+        self._throughput = throughput
+        self._refused = refused
         self._graph = graph
         self._config = config
         self._tasks: dict[asyncio.Task[None], Lease] = {}
         self._busy: Counter[str] = Counter()
         #: Account -> when its number may pass the next message (time.monotonic).
         self._paced: dict[str, float] = {}
-        self._forgotten = 0.0
         #: Replies that cannot be read, each said once.
         self._unread: set[str] = set()
         self.came_in: Counter[str] = Counter()
@@ -95,15 +101,15 @@ class Sending:
         await self._outbox.give_back()
         moved = await self._moved()
         accounts = {account.id: account for account in self._config().whatsapp if account.business_api is not None}
+        await self._throughput.look(accounts)
         now = time.monotonic()
         free = [account_id for account_id in accounts if self._paced.get(account_id, 0.0) <= now]
-        heads = await self._outbox.due(free, AT_ONCE) if free else {}
+        heads = await self._outbox.due(free, max(map(self._at_once, free))) if free else {}
         for account_id in set(free) - heads.keys():
             self.came_in.pop(account_id, None)  # by the next send the number has long had room again
         started = 0
         for account_id, found in heads.items():
             started += await self._claim(accounts[account_id], found)
-        await self._forget(list(accounts))
         return bool(moved or started)
 
     async def _moved(self) -> int:
@@ -124,13 +130,31 @@ class Sending:
             except (msgspec.MsgspecError, UnicodeDecodeError) as error:
                 self._leave(name, error)
                 continue
-            event_id = callback.of_reply(name)
-            for place, reply in enumerate(asked):
-                message = entry(callback.reply_id(name, place), reply.outgoing, cause=event_id, hook_id=hook_id)
-                await self._outbox.add(reply.account_id, [message])
+            try:
+                await self._put(name, hook_id, asked)
+            except OutboxFull as error:
+                if error.bound == "memory":  # that passes, and what was asked stays where DONE put it
+                    log.seldom("warn", "Replies wait", error=str(error))
+                    return count
+                await self._refuse(name, hook_id, asked[0].account_id, error)
             await self._outbox.moved([name])
             count += 1
         return count
+
+    async def _put(self, name: str, hook_id: str, asked: Sequence[Reply]) -> None:
+        """Put the messages of a reply into the outbox, all or, where it is full, none; raises OutboxFull."""
+        for place, reply in enumerate(asked):
+            message = entry(
+                callback.reply_id(name, place), reply.outgoing, cause=callback.of_reply(name), hook_id=hook_id
+            )
+            await self._outbox.add(reply.account_id, [message], bounded=place == 0)
+
+    async def _refuse(self, name: str, hook_id: str, account_id: str, error: OutboxFull) -> None:
+        """Say that a reply found no room; a crash behind this says it twice."""
+        await self._refused.add(callback.of_reply(name), hook_id, str(error))
+        metrics.REPLIES.labels(hook_id, "unusable").inc()
+        metrics.OUTBOX_REFUSED.labels(account_id, error.bound).inc()
+        log.seldom("error", "Reply of a hook cannot be sent", hook_id=hook_id, error=str(error))
 
     def _leave(self, name: str, error: Exception) -> None:
         """Leave a reply where it is: another version may have written it, and be able to read it."""
@@ -143,8 +167,8 @@ class Sending:
         claimed = await self._outbox.claim(
             account.id,
             heads,
-            most=AT_ONCE - self._busy[account.id],
-            a_second=STANDARD,
+            most=self._at_once(account.id) - self._busy[account.id],
+            a_second=self._throughput.of(account.id),
             came_in=self.came_in.pop(account.id, 0),
             resend=_resends(account),
             lease_ms=LEASE_MS,
@@ -159,6 +183,9 @@ class Sending:
             self._tasks[task] = lease
             task.add_done_callback(self._ended)
         return len(claimed.leases)
+
+    def _at_once(self, account_id: str) -> int:
+        return max(AT_ONCE, self._throughput.of(account_id) // PER_AT_ONCE)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         lease = self._tasks.pop(task)
@@ -183,6 +210,14 @@ class Sending:
         age = round(time.time() * 1000) - (message.since or message.at)
         result = outcome.judge(found, message.attempts, age, resend=_resends(account))
         await self._record(lease, result)
+        if isinstance(result, Again) and result.code == outcome.THROUGHPUT:
+            await self._slow_down(account.id)
+
+    async def _slow_down(self, account_id: str) -> None:
+        try:
+            await self._throughput.refused(account_id)
+        except StreamUnavailable:
+            metrics.REDIS_ERRORS.labels("outbox").inc()  # the next refusal says it again
 
     async def _record(self, lease: Lease, result: Outcome) -> None:
         """Write down what came of a send, as often as it takes: without it the message would become unknown."""
@@ -203,10 +238,11 @@ class Sending:
         match result:
             case Sent():
                 metrics.SENT.labels(kind, "sent").inc()
-                metrics.SENT_SECONDS.observe(max(time.time() - message.at / 1000, 0.0))
+                metrics.SENT_SECONDS.observe(max(time.time() - (message.since or message.at) / 1000, 0.0))
                 log.debug("Message sent", account_id=account_id, message_id=message.id, to=message.to)
             case Failed():
                 metrics.SENT.labels(kind, "failed").inc()
+                metrics.FAILED.labels(str(result.code)).inc()
                 log.error("Message refused", account_id=account_id, message_id=message.id, error=error)
             case Unknown() if state == "unknown":
                 metrics.SENT.labels(kind, "unknown").inc()
@@ -222,15 +258,6 @@ class Sending:
     def _say_unknown(self, account_id: str, message_id: str, error: str) -> None:
         metrics.OUTBOX_UNKNOWN.labels(account_id).inc()
         log.error("Nobody knows whether a message was sent", account_id=account_id, message_id=message_id, error=error)
-
-    async def _forget(self, account_ids: Sequence[str]) -> None:
-        if time.monotonic() - self._forgotten < _FORGET_EVERY:
-            return
-        self._forgotten = time.monotonic()
-        before = round((time.time() - REMEMBERED_DAYS * 86_400) * 1000)
-        for account_id in account_ids:
-            while await self._outbox.forget(account_id, before):
-                continue
 
 
 def _in_order(reply: tuple[str, bytes]) -> tuple[int, str, int, str]:

@@ -9,19 +9,17 @@ from typing import Any
 from whatshooked.meta import codes
 from whatshooked.meta.codes import Retry
 from whatshooked.meta.failure import GraphFailure
-from whatshooked.stream.outbox import MOST_LEASES, Again, Failed, Outcome, Sent, Unknown
+from whatshooked.stream.outbox import MOST_LEASES, TOKEN_HOLD_MS, Again, Failed, Outcome, Sent, Unknown
 
 #: Codes that say the token is no good: the account pauses until its credentials are accepted again.
 TOKEN_CODES = frozenset({0, 104, 190})
-#: Milliseconds an account pauses for that; the credentials check ends it sooner.
-TOKEN_HOLD_MS = 3_600_000
 #: Milliseconds after which a message that never got through is given up.
 GIVE_UP_MS = 86_400_000
 #: Seconds that a pause is believed which no code sets, but a header: somebody between us and Meta may be wrong.
 _LONGEST_WAIT = 3_600.0
 #: Tries of a failure that Meta says may pass after a few.
 FEW = 3
-PAIR_LIMIT = 131056
+PAIR_LIMIT, THROUGHPUT = 131056, 130429
 _FIRST_MS, _LONGEST_MS = 1_000, 600_000
 _PAIR_LONGEST_MS = 4**5 * 1_000
 

@@ -22,6 +22,9 @@ from whatshooked.stream.fsck import examine
 from whatshooked.stream.intake import Intake
 from whatshooked.stream.link import Link
 from whatshooked.stream.outbox import Outbox
+from whatshooked.stream.outbox_fsck import examine_outboxes
+from whatshooked.stream.outbox_upkeep import OutboxUpkeep
+from whatshooked.stream.refused import RefusedReplies
 from whatshooked.stream.registry import REMOVED_AFTER_MS, drop_lapsed, read_switches
 from whatshooked.stream.replay import Operator
 from whatshooked.stream.settle import Settler
@@ -32,9 +35,11 @@ from workers.consumer import Reader
 from workers.due import Claimer
 from workers.files import Files
 from workers.outbox import Sending
+from workers.outbox_upkeep import OutboxKeeper
 from workers.recover import Recovery
 from workers.replies import Replies
 from workers.slots import Slots
+from workers.throughput import Throughput
 from workers.traffic import Traffic
 
 log = logs.get("hooks")
@@ -73,7 +78,10 @@ class Process:
         links, keys, now = self._links, self.keys, lambda: self.hooks
         name = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
         self.consumer = Consumer(links["route"], links["read"], keys, name)
-        self._sending = Sending(Outbox(links["outbox"], keys), self._graph, lambda: self.config)
+        refused = RefusedReplies(links["outbox"], keys)
+        self._sending = Sending(
+            Outbox(links["outbox"], keys), self._graph, lambda: self.config, refused, Throughput(links["outbox"], keys)
+        )
         replies = Replies(lambda: self.config, self._sending.wake.set)
         self._files = Files(
             links["media"], keys, name, self._graph, self._settler, self._slots, lambda: self.config, now
@@ -92,6 +100,7 @@ class Process:
         )
         self._sending.on_bad_token = self._credentials.doubt
         self._upkeep = Upkeep(links["other"], keys, Operator(links["other"], keys, now))
+        self._outboxes = OutboxKeeper(OutboxUpkeep(links["other"], keys))
         self._apply_cache_mode()
 
     async def start(self) -> None:
@@ -165,6 +174,7 @@ class Process:
         for line in (await durability.examine(self._links["other"])).refusals:
             log.error(line)
         found = await examine(self._links["other"], self.keys, list(self.hooks.by_id), repair=False)
+        found += await examine_outboxes(self._links["other"], self.keys, repair=False)
         for one in found[:20]:
             log.error("Keys disagree, run fsck --repair", event_id=one.id, what=one.what, hook_id=one.hook or None)
         metrics.DISAGREEMENTS.inc(len(found))
@@ -177,7 +187,7 @@ class Process:
     async def _one_pass(self) -> None:
         """Each step's trouble with Redis is left to its next pass, and keeps no other step from its own."""
         hooks = list(self.hooks.by_id)
-        for step in (self._enforce, self._forget, self._drop_removed, self._refresh_files):
+        for step in (self._enforce, self._forget, self._drop_removed, self._keep_outboxes, self._refresh_files):
             try:
                 await step(hooks)
             except StreamUnavailable as error:
@@ -196,8 +206,7 @@ class Process:
         metrics.FORGOTTEN.inc(await self._upkeep.forget(self._limits()))
 
     async def _drop_removed(self, hooks: list[str]) -> None:
-        # Only who has been in touch all along may judge that nobody shows a hook any more.
-        if self._recovery.steady_seconds * 1000 <= REMOVED_AFTER_MS:
+        if not self._is_steady():
             return
         for hook, count in (await self._upkeep.drop_removed(hooks)).items():
             metrics.LEFT_CACHE.labels("hook_removed").inc(count)
@@ -205,6 +214,13 @@ class Process:
 
     async def _refresh_files(self, _: list[str]) -> None:
         await self._files.refresh()
+
+    async def _keep_outboxes(self, _: list[str]) -> None:
+        await self._outboxes.run_pass(self.config, is_steady=self._is_steady())
+
+    def _is_steady(self) -> bool:
+        """Only who has been in touch all along may judge that nobody shows a hook, or an account, any more."""
+        return self._recovery.steady_seconds * 1000 > REMOVED_AFTER_MS
 
     def _limits(self) -> Limits:
         cache, day = self.config.message_cache, 86_400_000

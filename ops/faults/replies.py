@@ -18,6 +18,7 @@ from ops.faults.valkey import Valkey
 from whatshooked.stream.fsck import examine
 from whatshooked.stream.link import Link
 from whatshooked.stream.outbox import STATES, Outbox, Record
+from whatshooked.stream.outbox_fsck import examine_outboxes
 
 HOOK = "h1"
 #: Replies to one user, asked for in one message: more than Meta takes at once from one number.
@@ -194,7 +195,11 @@ class ReplyCampaign:
         verdict, times = await self._judge()
         verdict.throttled = [code for _, code in self._meta.answers if code in TOO_FAST]
         faults += [
-            f"{one.what} of {one.id}" for one in await examine(self._link, self._stage.keys, [HOOK], repair=False)
+            f"{one.what} of {one.id}"
+            for one in [
+                *await examine(self._link, self._stage.keys, [HOOK], repair=False),
+                *await examine_outboxes(self._link, self._stage.keys, repair=False),
+            ]
         ]
         faults += [f"reply {name} never moved" for name, _ in await self._outbox.replies(10)]
         rate = busiest(times, STRETCH)

@@ -87,6 +87,16 @@ def _unknown_is_again() -> None:
     wrap("workers.outcome", "judge", wrapping)
 
 
+def _both(*mistakes: Callable[[], None]) -> Callable[[], None]:
+    """Return a mutant that makes several mistakes."""
+
+    def apply() -> None:
+        for mistake in mistakes:
+            mistake()
+
+    return apply
+
+
 def _constant(module: str, name: str, value: float) -> Callable[[], None]:
     """Return a mutant that changes a constant of a module."""
 
@@ -102,8 +112,12 @@ def _constant(module: str, name: str, value: float) -> Callable[[], None]:
 REPLY_MUTANTS: Mapping[str, ReplyMutant] = {
     "reply_after_done": ReplyMutant(_kept_after_done, "missing", ("reply_gap",)),
     "forget_then_add": ReplyMutant(_forgotten_before_added, "missing", ("reply_gap",)),
+    # OUTBOX_CLAIM would pass over most of them: it looks as well whether a message in a line is over.
     "add_without_look": ReplyMutant(
-        in_script("outbox_add", "if redis.call('EXISTS', message) == 1 then return { name, 0 } end", ""),
+        _both(
+            in_script("outbox_add", "if redis.call('EXISTS', message) == 1 then return { name, 0 } end", ""),
+            in_script("outbox_claim", "or state == 'sent' or state == 'failed' or state == 'unknown'", ""),
+        ),
         "doubled",
         ("reply_added",),
     ),
@@ -117,5 +131,5 @@ REPLY_MUTANTS: Mapping[str, ReplyMutant] = {
     "no_pair_limit": ReplyMutant(
         _constant("whatshooked.stream.outbox", "PAIR_BURST", 1000), "throttled", messages=3, asks=25, one_user=True
     ),
-    "no_throughput": ReplyMutant(_constant("workers.outbox", "STANDARD", 1000), "throttled", messages=12, asks=40),
+    "no_throughput": ReplyMutant(_constant("workers.throughput", "STANDARD", 1000), "throttled", messages=12, asks=40),
 }

@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from collections.abc import Mapping
 
 import msgspec
 
@@ -11,6 +12,7 @@ from whatshooked.keys import Keys
 from whatshooked.media.store import open_store
 from whatshooked.stream.cache import Cache, Cached, Stats
 from whatshooked.stream.link import Link
+from whatshooked.stream.refused import Refused, RefusedReplies
 from whatshooked.stream.registry import hooks_now
 from whatshooked.stream.replay import Operator
 from whatshooked.stream.views import view
@@ -19,11 +21,13 @@ from whatshooked.stream.views import view
 def listing(options: argparse.Namespace) -> int:
     """Print cached events, a line each."""
 
-    async def work(_: Config, keys: Keys, link: Link) -> list[Cached]:
-        return await Cache(link, keys).page(options.after, options.limit)
+    async def work(_: Config, keys: Keys, link: Link) -> list[tuple[Cached, dict[str, Refused]]]:
+        found = await Cache(link, keys).page(options.after, options.limit)
+        refused = await RefusedReplies(link, keys).of_events(one.id for one in found)
+        return [(one, refused.get(one.id, {})) for one in found]
 
-    for cached in with_redis(work):
-        print(msgspec.json.encode(view(cached)).decode() if options.json else _line(cached))
+    for cached, refused in with_redis(work):
+        print(msgspec.json.encode(view(cached, refused)).decode() if options.json else _line(cached, refused))
     return 0
 
 
@@ -95,11 +99,12 @@ async def _operator(config: Config, keys: Keys, link: Link) -> Operator:
     return Operator(link, keys, lambda: hooks, has_file=open_store(media).has, hold_ms=round(media.max_wait * 1000))
 
 
-def _line(cached: Cached) -> str:
+def _line(cached: Cached, refused: Mapping[str, Refused]) -> str:
     hooks = " ".join(
         f"{hook}:{state.state}({state.attempts}{f', {state.last_error}' if state.last_error else ''})"
         for hook, state in cached.hooks.items()
     )
+    hooks += "".join(f" {hook}:reply refused({one.reason})" for hook, one in refused.items())
     event = cached.event
     what = f"{event.type:<20} {event.account_id}" if event else "unreadable"
     return f"{cached.id:<20} {cached.state:<10} {what}  {hooks}".rstrip()

@@ -1,4 +1,4 @@
-"""`fsck`: hold what Redis says of each event against itself, and mend it when asked."""
+"""`fsck`: hold what Redis says of each event and each message against itself, and mend it when asked."""
 
 import argparse
 
@@ -7,17 +7,20 @@ from whatshooked.config import Config
 from whatshooked.keys import Keys
 from whatshooked.stream.fsck import MEANINGS, Disagreement, examine
 from whatshooked.stream.link import Link
+from whatshooked.stream.outbox_fsck import MEANINGS as OF_OUTBOXES
+from whatshooked.stream.outbox_fsck import examine_outboxes
 
 
 def fsck(options: argparse.Namespace) -> int:
     """Print every disagreement; 1 when some stand unmended."""
 
     async def work(config: Config, keys: Keys, link: Link) -> list[Disagreement]:
-        return await examine(link, keys, [hook.id for hook in config.hooks], repair=options.repair)
+        found = await examine(link, keys, [hook.id for hook in config.hooks], repair=options.repair)
+        return found + await examine_outboxes(link, keys, repair=options.repair)
 
     found = with_redis(work)
     for one in found:
-        done = MEANINGS[one.what] if options.repair else ""
+        done = (MEANINGS | OF_OUTBOXES)[one.what] if options.repair else ""
         print(f"{one.id}  {one.what}{f' (hook {one.hook})' if one.hook else ''}{f': {done}' if done else ''}")
     if options.repair:
         print(f"{len(found)} disagreement(s) mended")

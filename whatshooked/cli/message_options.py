@@ -46,7 +46,9 @@ def add_messages(
     commands: "argparse._SubParsersAction[argparse.ArgumentParser]", common: argparse.ArgumentParser, call: Call
 ) -> None:
     """Add `messages` and what it can do."""
-    messages = commands.add_parser("messages", help="what was sent: list, show, resend, drop")
+    messages = commands.add_parser(
+        "messages", help="what was sent: list, show, resend, drop; refused: replies that were not"
+    )
     actions = messages.add_subparsers(metavar="ACTION", required=True)
     which = argparse.ArgumentParser(add_help=False, parents=[common])
     which.add_argument("--account", default="", metavar="ID", help="of this account alone")
@@ -58,6 +60,11 @@ def add_messages(
     listing.add_argument("--limit", type=_count, default=100, metavar="N", help="messages at most (default 100)")
     listing.add_argument("--json", action="store_true", help="one JSON object a line, with bodies")
     listing.set_defaults(does=call("messages", "listing"))
+    refused = actions.add_parser("refused", parents=[common], help="replies of hooks that nobody sends, and why")
+    refused.add_argument("--hook", default="", metavar="ID", help="of this hook alone")
+    refused.add_argument("--limit", type=_count, default=100, metavar="N", help="replies at most (default 100)")
+    refused.add_argument("--json", action="store_true", help="one JSON object a line")
+    refused.set_defaults(does=call("messages", "refused"))
     for name, text in (
         ("show", "one message, with all that is known of it"),
         ("resend", "send an unknown or failed message once more; an unknown one may arrive twice"),

@@ -1,4 +1,4 @@
-"""`messages list|show|resend|drop`: the outbox from the command line."""
+"""`messages list|show|resend|drop|refused`: the outbox from the command line."""
 
 import argparse
 import sys
@@ -14,6 +14,8 @@ from whatshooked.stream import messages
 from whatshooked.stream.link import Link
 from whatshooked.stream.messages import MessageView, Owned, Wanted
 from whatshooked.stream.outbox import Decision, Outbox
+from whatshooked.stream.refused import Refused, RefusedReplies
+from whatshooked.stream.views import refused_view
 
 
 def listing(options: argparse.Namespace) -> int:
@@ -40,6 +42,18 @@ def show(options: argparse.Namespace) -> int:
         return await _found(Outbox(link, keys), config, options)
 
     print(msgspec.json.format(msgspec.json.encode(messages.view(with_redis(work)))).decode())
+    return 0
+
+
+def refused(options: argparse.Namespace) -> int:
+    """Print replies of hooks that nobody sends, a line each."""
+
+    async def work(_: Config, keys: Keys, link: Link) -> list[Refused]:
+        return await RefusedReplies(link, keys).newest(options.limit, hook_id=options.hook)
+
+    for one in map(refused_view, with_redis(work)):
+        line = f"{one.at}  {one.event_id:<20} {one.kind:<8} {one.hook_id:<16} {one.reason}"
+        print(msgspec.json.encode(one).decode() if options.json else line)
     return 0
 
 

@@ -14,11 +14,8 @@ from whatshooked.meta.graph import Access, Graph, GraphFailure
 from whatshooked.meta.objects import Business, Number, Subscriber, Subscription, Token, Waba
 
 #: What a check of the credentials asks for, and what `doctor` wants to know beyond it.
-_BRIEF = "id,display_phone_number,verified_name,quality_rating,status"
-_WHOLE = (
-    f"{_BRIEF},name_status,code_verification_status,account_mode,platform_type,throughput,webhook_configuration,"
-    "health_status"
-)
+_BRIEF = "id,display_phone_number,verified_name,quality_rating,status,throughput"
+_WHOLE = f"{_BRIEF},name_status,code_verification_status,account_mode,platform_type,webhook_configuration,health_status"
 _NO_NUMBER = "phone_number_id may be the WABA's or the app's: whatshooked account numbers lists the right ones"
 _NO_WABA = "the WABA's id is wrong, or the WABA is not assigned to the token's system user"
 _NO_APP = "app_secret or app_id is wrong: copy both again (app dashboard > App settings > Basic)"

@@ -75,7 +75,7 @@ async def _candidates(link: Link, keys: Keys, hooks: list[str]) -> list[str]:
     for name in (keys.unmatched, keys.poison, *keys.of_hooks(hooks)):
         ids |= dict.fromkeys(row.decode() for row in await link.call("ZRANGE", name, 0, -1))
     for pattern in (keys.open, keys.taken, keys.media):
-        async for name in _scan(link, pattern("*")):
+        async for name in scan(link, pattern("*")):
             ids[name.rpartition(":")[2]] = None
     return list(ids)
 
@@ -83,15 +83,16 @@ async def _candidates(link: Link, keys: Keys, hooks: list[str]) -> list[str]:
 async def _named_hooks(link: Link, keys: Keys) -> list[str]:
     """Every hook that any key names, though no config may know it any more."""
     hooks: dict[str, None] = {}
-    async for name in _scan(link, keys.open("*")):
+    async for name in scan(link, keys.open("*")):
         hooks |= dict.fromkeys(field.decode() for field in await link.call("HKEYS", name))
     for kind in (keys.due, keys.dead):
-        async for name in _scan(link, kind("*")):
+        async for name in scan(link, kind("*")):
             hooks[name.removeprefix(kind(""))] = None
     return list(hooks)
 
 
-async def _scan(link: Link, pattern: str) -> AsyncIterator[str]:
+async def scan(link: Link, pattern: str) -> AsyncIterator[str]:
+    """Return the keys of a pattern that ends with `*`; raises StreamUnavailable."""
     cursor = b"0"
     while True:
         cursor, names = await link.call("SCAN", cursor, "MATCH", _literal(pattern), "COUNT", 1000)

@@ -62,6 +62,11 @@ class Scripts:
         self.outbox_settle = Script("outbox_settle")
         self.outbox_status = Script("outbox_status")
         self.outbox_decide = Script("outbox_decide")
+        self.outbox_resume = Script("outbox_resume")
+        self.outbox_forget = Script("outbox_forget")
+        self.outbox_show = Script("outbox_show")
+        self.outbox_fsck = Script("outbox_fsck")
+        self.outbox_drop = Script("outbox_drop")
 
     def all(self) -> list[Script]:
         """Return every script."""

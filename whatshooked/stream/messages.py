@@ -157,9 +157,9 @@ async def counted(outbox: Outbox, account_ids: Sequence[str]) -> tuple[dict[str,
     """Return how many messages are in each state, and why an account that sends nothing at the moment does not."""
     counts: Counter[str] = Counter(dict.fromkeys(STATES, 0))
     held = {}
-    for account_id in account_ids:
-        counts.update(await outbox.counts(account_id))
-        if reason := await outbox.held(account_id):
+    for account_id, (sizes, reason) in (await outbox.overview(account_ids)).items():
+        counts.update(sizes)
+        if reason:
             held[account_id] = reason
     return dict(counts), held
 

@@ -5,15 +5,17 @@ idempotency key, so a lease that ends without an answer is unknown, until a stat
 """
 
 import secrets
+import time
 from collections.abc import Sequence
 
 import msgspec
 from redis.exceptions import RedisError
 
-from whatshooked import logs
-from whatshooked.errors import StreamUnavailable
+from whatshooked import logs, metrics
+from whatshooked.errors import OutboxFull, StreamUnavailable
 from whatshooked.keys import Keys
-from whatshooked.stream.link import Command, Link, Script, checked
+from whatshooked.stream.link import Link, Script, checked
+from whatshooked.stream.memory import NO_ROOM, shortage
 from whatshooked.stream.message import (
     FINISHED,
     STATES,
@@ -32,6 +34,8 @@ from whatshooked.stream.message import (
     record,
     written,
 )
+from whatshooked.stream.outbox_view import OutboxView, Place
+from whatshooked.stream.registry import REMOVED_AFTER_MS
 
 __all__ = [
     "FINISHED",
@@ -44,6 +48,7 @@ __all__ = [
     "Message",
     "Outbox",
     "Outcome",
+    "Place",
     "Record",
     "Sent",
     "State",
@@ -55,8 +60,6 @@ log = logs.get("outbox")
 
 #: A script, its keys and its arguments.
 _Call = tuple[Script, list[str], list[str | bytes | float]]
-#: Where a message stands among all: its creation (unix ms) and its id.
-Place = tuple[int, str]
 
 #: A lease outlasts any call to Graph, or a message would be called unknown while its answer is on the way.
 LEASE_MS = 45_000
@@ -68,37 +71,64 @@ PAIR_BURST, PAIR_MS = 43, 6_100
 _AT_ONCE = 0.025
 #: How the reason of a hold begins that ends when the account's credentials are accepted.
 TOKEN = "the token is not accepted"  # noqa: S105 - words about one
+#: Milliseconds of such a hold, unless the credentials check ends it sooner.
+TOKEN_HOLD_MS = 3_600_000
+#: Milliseconds after its end within which another one is laid to it: that lasts for a pause that doubles each time.
+LAID_TO_MS = 30_000
+FIRST_PAUSE_MS, LONGEST_PAUSE_MS = 5_000, 300_000
 #: Seconds that an Idempotency-Key is remembered.
 KNOWN_SECONDS = 86_400
+#: Statuses whose time is measured.
+_TIMED = frozenset(("delivered", "read"))
+#: Digits of Meta's codes at most; what is longer comes from elsewhere and would make metrics without end.
+_CODE = 7
 #: The error of a message that was given up by hand.
 DROPPED = "dropped by an operator"
-#: Messages of one pass of `forget`.
-_FORGOTTEN_AT_ONCE = 500
+#: Messages of one line, and of one account in all its lines, that may wait.
+MOST_IN_LINE, MOST_WAITING = 1_000, 100_000
+#: Seconds between two looks at Redis' memory.
+_MEMORY_EVERY = 1.0
 
 
-class Outbox:
+class Outbox(OutboxView):
     """Every account's outgoing messages; raises StreamUnavailable when Redis does not answer."""
 
     def __init__(self, link: Link, keys: Keys) -> None:
-        self._link = link
-        self._keys = keys
+        super().__init__(link, keys)
         #: Where among the replies the next look goes on.
         self._reached = b"0"
         #: Claims whose answer was lost: account, token, and the heads that they may have leased.
         self._lost: list[tuple[str, str, Sequence[tuple[str, str]]]] = []
+        #: When this process last showed an account (time.monotonic), and saw Redis' memory: whether it is short.
+        self._shown: dict[str, float] = {}
+        self._memory = (float("-inf"), False)
 
     async def add(
-        self, account_id: str, messages: Sequence[Message], *, known: str = "", digest: str = ""
+        self,
+        account_id: str,
+        messages: Sequence[Message],
+        *,
+        known: str = "",
+        digest: str = "",
+        bounded: bool = True,
     ) -> list[tuple[str, str, bool]]:
         """Put messages into their lines; returns (id, digest, new) of the message that stands for each.
 
         A message whose id is there already is not put there again. `known` is an Idempotency-Key for one message,
-        `digest` what was asked with it.
+        `digest` what was asked with it. Raises OutboxFull when one of them is not taken, unless they are not `bounded`.
         """
+        if bounded and await self._is_short():
+            raise OutboxFull("memory")
+        await self._show(account_id)
         scripts = self._link.scripts
-        calls = [(scripts.outbox_add, *self._added(account_id, message, known, digest)) for message in messages]
+        calls = [
+            (scripts.outbox_add, *self._added(account_id, message, known, digest, bounded=bounded))
+            for message in messages
+        ]
         found = []
         for name, new in checked(await self._link.run_all(calls)):
+            if new < 0:
+                raise OutboxFull("line" if name == b"line" else "account")
             message_id, _, asked = name.decode().rpartition("|")
             found.append((message_id, asked, bool(new)))
         return found
@@ -207,6 +237,9 @@ class Outbox:
             if is_strange:
                 log.seldom("error", "A status cannot be noted: a key holds no message", message_id=one.message_id)
         checked([reply for reply, is_strange in zip(replies, strange, strict=True) if not is_strange])
+        for one, reply in zip(told, replies, strict=True):
+            if not isinstance(reply, RedisError) and reply:
+                _count(one, reply)
 
     async def decide(self, account_id: str, message: Record, decision: Decision) -> tuple[bool, State | None]:
         """Send an unknown or failed message once more, or drop an unknown one, as an operator says.
@@ -225,62 +258,16 @@ class Outbox:
         )
         return bool(done), msgspec.convert(state.decode(), State) if state else None
 
-    async def get(self, account_id: str, message_id: str) -> Record | None:
-        """Return a message, None when there is none (any more)."""
-        fields = await self._link.call("HGETALL", self._keys.outbox(account_id).message(message_id))
-        return record(message_id, fields) if fields else None
+    async def resume(self, account_id: str) -> tuple[bool, int]:
+        """Let an account send again that was held for its token, now that its credentials are accepted.
 
-    async def page(
-        self,
-        account_id: str,
-        *states: State,
-        since: int = 0,
-        until: int = -1,
-        after: Place | None = None,
-        limit: int = 100,
-    ) -> list[Record]:
-        """Return messages in any of these states (none named: in all of them), newest first.
-
-        They were created from `since` to before `until` (unix ms, -1 = now), and stand behind the place `after`.
+        Returns whether it does by this call, and the ms until more is known: above 0 while its sends are refused all
+        the same, or tried.
         """
         box = self._keys.outbox(account_id)
-        places = await self._places([box.of_state(state) for state in states or STATES], since, until, after, limit)
-        names = [place[1] for place in places]
-        rows = checked(await self._link.batch([("HGETALL", box.message(name)) for name in names])) if names else []
-        return [record(name, row) for name, row in zip(names, rows, strict=True) if row]
-
-    async def counts(self, account_id: str) -> dict[State, int]:
-        """Return how many messages are in each state."""
-        box = self._keys.outbox(account_id)
-        sizes = checked(await self._link.batch([("ZCARD", box.of_state(state)) for state in STATES]))
-        return dict(zip(STATES, sizes, strict=True))
-
-    async def held(self, account_id: str) -> str:
-        """Return why the account sends nothing at the moment, "" when it does."""
-        return str((await self._link.call("GET", self._keys.outbox(account_id).hold) or b"").decode())
-
-    async def resume(self, account_id: str) -> bool:
-        """Let an account send again whose token was no good; False when it was not held for that."""
-        hold = self._keys.outbox(account_id).hold
-        if not (await self._link.call("GET", hold) or b"").startswith(TOKEN.encode()):
-            return False
-        return bool(await self._link.call("DEL", hold))
-
-    async def forget(self, account_id: str, before_ms: int) -> int:
-        """Delete finished messages that were created before a time (unix ms); returns how many, a batch at most."""
-        box, count = self._keys.outbox(account_id), 0
-        for state in FINISHED:
-            ids = await self._link.call(
-                "ZRANGEBYSCORE", box.of_state(state), "-inf", before_ms, "LIMIT", 0, _FORGOTTEN_AT_ONCE
-            )
-            if ids:
-                names = [message_id.decode() for message_id in ids]
-                # The record first: a crash in between leaves a name that the next pass deletes.
-                checked(
-                    await self._link.batch([("DEL", *map(box.message, names)), ("ZREM", box.of_state(state), *names)])
-                )
-                count += len(names)
-        return count
+        times = (TOKEN_HOLD_MS, LAID_TO_MS, FIRST_PAUSE_MS, LONGEST_PAUSE_MS)
+        done, wait_ms = await self._link.run(self._link.scripts.outbox_resume, [box.hold, box.resumed], TOKEN, *times)
+        return bool(done), wait_ms
 
     async def replies(self, most: int) -> list[tuple[str, bytes]]:
         """Return some replies that DONE has stored and nobody has moved yet; the next call goes on behind them."""
@@ -297,29 +284,41 @@ class Outbox:
         """Forget replies that are in an outbox now."""
         await self._link.call("HDEL", self._keys.replies, *names)
 
-    async def _places(
-        self, lists: Sequence[str], since: int, until: int, after: Place | None, limit: int
-    ) -> list[Place]:
-        """Return what stands in any of the lists of states, newest first and of one millisecond by id."""
-        high = "+inf" if until < 0 else f"({until}"
-        looks: list[Command] = []
-        if after is not None:
-            # All of its millisecond, few as they are: their ids say which of them stand behind.
-            looks += [("ZREVRANGEBYSCORE", name, after[0], after[0], "WITHSCORES") for name in lists]
-            high = f"({after[0]}"
-        looks += [("ZREVRANGEBYSCORE", name, high, since, "WITHSCORES", "LIMIT", 0, limit) for name in lists]
-        rows = checked(await self._link.batch(looks))
-        # A set: a message that goes on meanwhile may be seen in two states.
-        found = {(int(row[i + 1]), row[i].decode()) for row in rows for i in range(0, len(row), 2)}
-        return [place for place in sorted(found, reverse=True) if after is None or place < after][:limit]
+    async def _show(self, account_id: str) -> None:
+        """List an account, and say that a living process has it: who puts a message there does, if no worker yet."""
+        if time.monotonic() - self._shown.get(account_id, float("-inf")) < REMOVED_AFTER_MS / 3_000:
+            return
+        box = self._keys.outbox(account_id)
+        await self._link.run(self._link.scripts.outbox_show, [box.shown], REMOVED_AFTER_MS)
+        await self._link.call("SADD", self._keys.accounts, account_id)
+        self._shown[account_id] = time.monotonic()
+
+    async def _is_short(self) -> bool:
+        """Return whether Redis has no room for more messages, as it was within the last second."""
+        seen, is_short = self._memory
+        if time.monotonic() - seen > _MEMORY_EVERY:
+            is_short = shortage(await self._link.call("INFO", "memory"), NO_ROOM) > 0
+            self._memory = (time.monotonic(), is_short)
+        return is_short
 
     def _added(
-        self, account_id: str, message: Message, known: str, digest: str
+        self, account_id: str, message: Message, known: str, digest: str, *, bounded: bool
     ) -> tuple[list[str], list[str | bytes | float]]:
         box = self._keys.outbox(account_id)
         own = box.message(message.id)
-        keys = [box.due, box.line(message.recipient), box.of_state("new"), own, box.known(known) if known else own]
+        lists = [box.due, box.line(message.recipient), box.of_state("new")]
+        keys = [*lists, own, box.known(known) if known else own, box.of_state("sending")]
         fields: dict[str, str | bytes] = {"kind": message.kind, "body": message.body, "callback": message.callback}
         fields |= {"cause": message.cause, "hook": message.hook_id}
         flat = [part for name, value in fields.items() if value for part in (name, value)]
-        return keys, [message.id, message.recipient, digest, KNOWN_SECONDS if known else 0, *flat]
+        bounds = (MOST_IN_LINE, MOST_WAITING) if bounded else (0, 0)
+        return keys, [message.id, message.recipient, digest, KNOWN_SECONDS if known else 0, *bounds, *flat]
+
+
+def _count(told: Told, put_at: int) -> None:
+    """Count a status of a message that was put into its line at `put_at` (unix ms): how long it took, why it failed."""
+    if told.status in _TIMED and told.at_ms:
+        metrics.STATUS_SECONDS.labels(told.status).observe(max(told.at_ms - put_at, 0) / 1000)
+    elif told.status == "failed":
+        code = told.fields.get("code", "0")
+        metrics.FAILED.labels(code if code.isdecimal() and len(code) <= _CODE else "other").inc()

@@ -12,6 +12,7 @@ from whatshooked.errors import StreamUnavailable
 from whatshooked.keys import GROUP, Keys
 from whatshooked.stream.coalesce import Coalescer
 from whatshooked.stream.link import Link, Reply, Script, checked
+from whatshooked.stream.refused import KINDS
 
 log = logs.get("hooks")
 
@@ -24,11 +25,15 @@ ERROR_CHARS = 300
 
 
 class Taken(msgspec.Struct, frozen=True):
-    """A hook accepted the event; `reply` is what its answer asked to send, kept in the same step."""
+    """A hook accepted the event; `reply` is what its answer asked to send, kept in the same step.
+
+    `refusal` is why that cannot be sent, as `kind|reason`; the kind is unusable or circular.
+    """
 
     event_id: str
     hook_id: str
     reply: bytes = b""
+    refusal: str = ""
 
 
 class NotTaken(msgspec.Struct, frozen=True):
@@ -106,6 +111,7 @@ class Settler:
         replies = await self._insist(calls)
         recorded: dict[tuple[str, str], bool] = {}
         if taken:
+            _say_crowded(replies[0][2])
             for (event_id, hook_ids), flags in zip(_by_event(taken).items(), replies[0][0], strict=True):
                 if -1 in flags:
                     log.error("Outcome cannot be recorded", event_id=event_id, error="its open key holds no hash")
@@ -141,14 +147,16 @@ class Settler:
         fixed = [self._keys.events, self._keys.poison, self._keys.replies]
         keys = [*fixed, *self._keys.of_hooks(hooks), *self._keys.of_entries(by_event)]
         # Bytes travel as arguments of their own: the script's msgpack knows only text.
-        replies = {(o.event_id, o.hook_id): o.reply for o in taken if o.reply}
-        places = {name: place + 1 for place, name in enumerate(replies)}
+        asked = {(o.event_id, o.hook_id): o for o in taken if o.reply or o.refusal}
+        places = {name: place if o.reply else -place for place, (name, o) in enumerate(asked.items(), 1)}
+        if asked:
+            keys += map(self._keys.refused, KINDS)
         rows = [
             (event_id, [_told(index[hook], places.get((event_id, hook))) for hook in hook_ids])
             for event_id, hook_ids in by_event.items()
         ]
         packed = (msgspec.msgpack.encode(hooks), msgspec.msgpack.encode(rows))
-        return self._link.scripts.done, keys, (GROUP, *packed, *replies.values())
+        return self._link.scripts.done, keys, (GROUP, *packed, *(o.reply or o.refusal for o in asked.values()))
 
     def _retry(self, outcomes: Sequence[NotTaken]) -> tuple[Script, list[str], tuple[str | bytes, ...]]:
         hooks = list(dict.fromkeys(outcome.hook_id for outcome in outcomes))
@@ -161,6 +169,13 @@ class Settler:
         return self._link.scripts.retry, keys, (GROUP, msgspec.msgpack.encode(hooks), msgspec.msgpack.encode(rows))
 
 
+def _say_crowded(count: int) -> None:
+    """Count and log replies that were not kept."""
+    if count:
+        metrics.OUTBOX_REFUSED.labels("", "replies").inc(count)
+        log.seldom("error", "Replies of hooks are not kept: too many wait already", replies=count)
+
+
 def _by_event(taken: Sequence[Taken]) -> dict[str, list[str]]:
     events: dict[str, list[str]] = {}
     for outcome in taken:
@@ -170,6 +185,6 @@ def _by_event(taken: Sequence[Taken]) -> dict[str, list[str]]:
     return events
 
 
-def _told(hook: int, reply: int | None) -> int | tuple[int, int]:
+def _told(hook: int, place: int | None) -> int | tuple[int, int]:
     """Return a hook of an entry as DONE reads it."""
-    return hook if reply is None else (hook, reply)
+    return hook if place is None else (hook, place)

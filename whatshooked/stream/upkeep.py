@@ -13,14 +13,13 @@ from whatshooked.events import received_ms
 from whatshooked.keys import GROUP, Keys
 from whatshooked.stream.cache import read
 from whatshooked.stream.link import Link, Reply, checked
+from whatshooked.stream.memory import FULL, shortage
 from whatshooked.stream.registry import REMOVED_AFTER_MS, known_hooks
 from whatshooked.stream.replay import Operator
 
 #: Entries that one pass of the janitor walks at most.
 WALK = 100_000
 _STEP = 500
-#: Share of Redis' `maxmemory` above which history gives way, whatever `history_bytes` says: webhooks need the room.
-FULL = 0.8
 #: Bytes that Redis needs for an entry's `taken` set, beside the entry.
 _TAKEN_BYTES = 160
 
@@ -155,14 +154,7 @@ class Upkeep:
         each = size / length + _TAKEN_BYTES
         finished = length - pending[0]
         too_many = finished - int(limits.history_bytes / each)
-        return by_age, max(too_many, min(finished, int(_shortage(memory) / each)), 0)
-
-
-def _shortage(memory: bytes) -> float:
-    """Return the bytes by which Redis is fuller than it should be, from its INFO; 0 without a `maxmemory`."""
-    found = dict(line.split(b":", 1) for line in memory.splitlines() if b":" in line)
-    limit = int(found.get(b"maxmemory", 0))
-    return max(int(found.get(b"used_memory", 0)) - FULL * limit, 0.0) if limit else 0.0
+        return by_age, max(too_many, min(finished, int(shortage(memory, FULL) / each)), 0)
 
 
 def _counts(states: Reply, entry: Reply) -> bool:

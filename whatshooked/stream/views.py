@@ -1,5 +1,6 @@
 """Cached events as the API and the command show them (contract, section 2)."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -9,6 +10,7 @@ from whatshooked.events import received_ms
 from whatshooked.meta import flatten
 from whatshooked.meta.flatten import NOT_FETCHED, Handed
 from whatshooked.stream.cache import Cached, HookState
+from whatshooked.stream.refused import Kind, Refused
 
 
 class HookView(msgspec.Struct):
@@ -21,8 +23,18 @@ class HookView(msgspec.Struct):
     last_error: str | None
 
 
+class RefusedView(msgspec.Struct):
+    """A reply that a hook's answer asked for and that nobody sends."""
+
+    event_id: str
+    hook_id: str
+    at: str
+    kind: Kind
+    reason: str
+
+
 class EventView(msgspec.Struct):
-    """A cached event as listed."""
+    """A cached event as listed; `refused` are replies of hooks that took it, where there are any that nobody sends."""
 
     id: str
     event: str
@@ -31,9 +43,10 @@ class EventView(msgspec.Struct):
     state: str
     hooks: dict[str, HookView]
     payload: Any
+    refused: dict[str, RefusedView] | msgspec.UnsetType = msgspec.UNSET
 
 
-def view(cached: Cached) -> EventView:
+def view(cached: Cached, refused: Mapping[str, Refused] | None = None) -> EventView:
     """Return a cached event as it is listed."""
     event = cached.event
     shown: Any = msgspec.Raw(flatten.payload(event, cached.id, _file(cached))) if event else None
@@ -45,6 +58,7 @@ def view(cached: Cached) -> EventView:
         cached.state,
         {hook: _hook_view(state) for hook, state in cached.hooks.items()},
         shown,
+        {hook: refused_view(one) for hook, one in refused.items()} if refused else msgspec.UNSET,
     )
 
 
@@ -54,6 +68,11 @@ def _file(cached: Cached) -> Handed:
     if found is None:
         return NOT_FETCHED
     return Handed(found.filename, found.mime_type, found.size, error=found.error)
+
+
+def refused_view(refused: Refused) -> RefusedView:
+    """Return a refused reply as it is listed."""
+    return RefusedView(refused.event_id, refused.hook_id, rfc3339(refused.at), refused.kind, refused.reason)
 
 
 def received_at(event_id: str) -> str:

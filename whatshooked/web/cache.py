@@ -72,7 +72,9 @@ class CacheController(Controller):
         ids = await gateway.cache.ids(after, limit=limit + 1)
         found = await gateway.cache.look(ids[:limit])
         following = ids[limit - 1] if len(ids) > limit else None
-        return Page([view(one) for one in found], following, await gateway.cache.total())
+        refused = await gateway.refused.of_events(one.id for one in found)
+        shown = [view(one, refused.get(one.id)) for one in found]
+        return Page(shown, following, await gateway.cache.total())
 
     @get("/stats", summary="Count cached events")
     async def stats(self, state: State) -> StatsView:

@@ -1,6 +1,8 @@
 """What one web process holds: the config of the moment, the accounts and their signers, and its way to Redis."""
 
-from whatshooked import logs
+import asyncio
+
+from whatshooked import logs, metrics
 from whatshooked.boot import follow_reloads, read_again
 from whatshooked.config import Config
 from whatshooked.errors import StreamUnavailable
@@ -14,6 +16,8 @@ from whatshooked.stream.consume import ensure_group
 from whatshooked.stream.intake import Intake
 from whatshooked.stream.link import Link
 from whatshooked.stream.outbox import Outbox
+from whatshooked.stream.outbox_upkeep import OutboxUpkeep
+from whatshooked.stream.refused import RefusedReplies
 from whatshooked.stream.registry import hooks_now, link_key
 from whatshooked.stream.replay import Operator
 
@@ -22,6 +26,9 @@ log = logs.get("web")
 
 #: As large as an event: right at the edge of full a smaller write would be taken where an event is not.
 _EVENT_SIZED = b"." * 4096
+
+#: Seconds between two times that this process shows its accounts; a third of what counts as removed.
+_SHOWN_EVERY = 20.0
 
 
 class Gateway:
@@ -42,6 +49,9 @@ class Gateway:
         self.messages = Outbox(self.link, self.keys)
         self._link_key = b""
         self.store: Store = open_store(config.media)
+        self.refused = RefusedReplies(self.link, self.keys)
+        self._outboxes = OutboxUpkeep(self.link, self.keys)
+        self._showing: asyncio.Task[None] | None = None
         self._use(config)
 
     def _use(self, config: Config) -> None:
@@ -60,9 +70,12 @@ class Gateway:
             await ensure_group(self.link, self.keys)
         except StreamUnavailable as error:
             log.warn("Redis does not answer yet: webhooks are refused until it does", error=str(error))
+        self._showing = asyncio.create_task(self._show_accounts())
 
     async def stop(self) -> None:
         """Close the connections."""
+        if self._showing is not None:
+            self._showing.cancel()
         await self._add.close()
         await self._probe.close()
         await self._send.close()
@@ -73,6 +86,15 @@ class Gateway:
         """Read the config again, all of it or nothing; address, Redis and store of files stay until a restart."""
         if (found := read_again(self.config)) is not None:
             self._use(found)
+
+    async def _show_accounts(self) -> None:
+        """Say time and again which accounts this process has: what waits for one that nobody has any more ends."""
+        while True:
+            try:
+                await self._outboxes.show(a.id for a in self.config.whatsapp if a.business_api is not None)
+            except StreamUnavailable:
+                metrics.REDIS_ERRORS.labels("web").inc()
+            await asyncio.sleep(_SHOWN_EVERY)
 
     async def hooks(self) -> Hooks:
         """Return the hooks of this moment, with the run-time switches; raises StreamUnavailable."""

@@ -37,7 +37,10 @@ async def show_metrics(state: State) -> Response[bytes]:
     try:
         hooks = await known_hooks(gateway.link, gateway.keys, [hook.id for hook in gateway.config.hooks])
         sizes, oldest, lag, due = await gateway.cache.sizes(list(hooks))
+        able = [account.id for account in gateway.config.whatsapp if account.business_api is not None]
+        outboxes = await gateway.messages.overview(able)
         _gauges.set(sizes, time.time() - oldest / 1000 if oldest else 0.0, lag, due)
+        _gauges.add_outbox({a: box[0] for a, box in outboxes.items()}, {a: bool(box[1]) for a, box in outboxes.items()})
     except StreamUnavailable:
         metrics.REDIS_ERRORS.labels("metrics").inc()
         _gauges.clear()

@@ -10,14 +10,15 @@ from litestar.datastructures import State
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import HeaderParameter, PathParameter, QueryParameter, RawBody
 
-from whatshooked import logs
+from whatshooked import logs, metrics
 from whatshooked.config import Config
-from whatshooked.errors import SendFault, StreamUnavailable
+from whatshooked.errors import OutboxFull, SendFault, StreamUnavailable
 from whatshooked.meta.scan import REFUSALS
 from whatshooked.stream import messages, outbox, submit
 from whatshooked.stream.messages import MessageView, Owned, Wanted
 from whatshooked.stream.outbox import FINISHED, Decision, Record
 from whatshooked.stream.submit import Submitted
+from whatshooked.stream.views import RefusedView, refused_view
 from whatshooked.web.faults import Fault, unavailable
 from whatshooked.web.gateway import Gateway
 
@@ -41,6 +42,7 @@ MessageId = Annotated[str, PathParameter(description="our id of the message")]
 OfAccount = Annotated[str, QueryParameter(name="account_id", description="of this account alone")]
 OfState = Annotated[outbox.State | None, QueryParameter(name="state", description="in this state alone")]
 To = Annotated[str, QueryParameter(description="to this phone number, user id or group id alone")]
+OfHook = Annotated[str, QueryParameter(description="of this hook alone")]
 Since = Annotated[datetime | None, QueryParameter(description="created at this time or later")]
 Until = Annotated[datetime | None, QueryParameter(description="created before this time")]
 After = Annotated[str, QueryParameter(description="`next` of the page before")]
@@ -53,6 +55,13 @@ _LOOK_FIRST = (
     "the message may have been taken all the same: look at GET /api/messages before you ask again;"
     " with an Idempotency-Key asking again is safe"
 )
+
+#: What a full outbox answers, by its bound: status, hint, and seconds after which it may be worth while to ask again.
+_FULL = {
+    "line": (429, "Meta takes one message in 6 seconds to the same recipient: send it less, or later", 60),
+    "account": (429, "GET /api/messages shows how many wait, and in held what keeps them back", 60),
+    "memory": (503, "give Redis more memory, or wait until it has drained", 10),
+}
 
 
 class Taken(msgspec.Struct):
@@ -69,6 +78,12 @@ class MessagePage(msgspec.Struct):
     next: str | None
     counts: dict[str, int]
     held: dict[str, str]
+
+
+class RefusedPage(msgspec.Struct):
+    """Replies of hooks that nobody sends."""
+
+    refused: list[RefusedView]
 
 
 _ANSWERS = {
@@ -133,6 +148,12 @@ class MessagesController(Controller):
         shown = [messages.view(one) for one in found]
         return MessagePage(shown, messages.cursor(following) if following else None, counts, held)
 
+    @get("/messages/refused", summary="List replies of hooks that nobody sends, newest first")
+    async def list_refused(self, state: State, hook_id: OfHook = "", limit: Limit = 100) -> RefusedPage:
+        """Return what hooks' answers asked to send and could not be used, and why; the newest some hundred are kept."""
+        gateway: Gateway = state.gateway
+        return RefusedPage([refused_view(one) for one in await gateway.refused.newest(limit, hook_id=hook_id)])
+
     @get("/messages/{message_id:str}", summary="Show what became of a message")
     async def show(self, state: State, message_id: MessageId, account_id: OfAccount = "") -> MessageView:
         """Return a message, also of a hook's reply."""
@@ -158,12 +179,22 @@ async def _sent(gateway: Gateway, body: bytes, account_id: str, wait: float, key
     code = gateway.config.server.default_country_code
     try:
         found = await submit.submit(gateway.outbox, sender, request, country_code=code, known=key or "")
+    except OutboxFull as error:
+        raise _full(error, sender) from error
     except StreamUnavailable as error:
         raise unavailable(error, _AGAIN if key else _LOOK_FIRST) from error
     if not found.same:
         raise Fault(409, "key_reused", "another message was sent with this Idempotency-Key", "use a new key")
     log.debug("Message taken", account_id=sender, message_id=found.id, new=found.new)
     return _answer(sender, found, await _answered(gateway, sender, found, wait))
+
+
+def _full(error: OutboxFull, account_id: str) -> Fault:
+    """Count a message that found no room; returns what is said to who asked: it was not taken."""
+    metrics.OUTBOX_REFUSED.labels(account_id, error.bound).inc()
+    log.seldom("warn", "Message not taken", account_id=account_id, error=str(error))
+    status, hint, seconds = _FULL[error.bound]
+    return Fault(status, f"{error.bound}_full", str(error), hint, {"Retry-After": str(seconds)})
 
 
 async def _answered(gateway: Gateway, account_id: str, found: Submitted, wait: float) -> Record | None:

@@ -49,7 +49,8 @@ def _around(part: Part, body: int, headers: tuple[str, ...] = _HEADERS) -> None:
     if footer := part.object("footer", needed=False):
         footer.text("text", FOOTER)
     if header := part.object("header", needed=False):
-        kind = header.word("type", headers)
+        # An example of Meta's own has a text alone.
+        kind = header.word("type", headers, needed=not header.has("text")) or ("" if header.has("type") else "text")
         if kind == "text":
             header.text("text", HEADER)
         elif kind and (file := header.object(kind)):

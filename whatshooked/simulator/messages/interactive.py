@@ -55,6 +55,8 @@ def _header(*kinds: str) -> Check:
     contents: dict[str, Check] = {"text": text(60), **{kind: media(kind) for kind in _HEADERS[1:]}}
 
     def check_header(value: Any, place: Place) -> None:
+        if isinstance(value, dict) and "type" not in value and "text" in value:  # as in an example of Meta's own
+            value = {"type": "text", **value}
         allowed = {kind: contents[kind] for kind in kinds}
         obj({"type": one_of(*kinds)}, allowed)(value, place)
         if value.get(value["type"].lower()) is None:

@@ -1,13 +1,18 @@
 #!lua flags=allow-oom
 -- DONE: hooks took events. Close them, remember who took what, and acknowledge what nobody owes any more.
--- KEYS: events, poison, replies, then due and dead of each hook, then open and taken of each entry.
--- ARGV: group, hook ids (msgpack), entries (msgpack [[id, [hook index or [hook index, reply index], ...]], ...]), then replies.
---   reply: what the hook's answer asked to send. It is kept here, or not at all: once per hook that takes the event.
--- Answer: [[1 per hook that was still open, 0 (late), or -1 (its key holds no hash)], ...] and the count of acknowledged entries.
+-- KEYS: events, poison, replies, then due and dead of each hook, then open and taken of each entry, and last, where an
+--   answer asked to send, the lists of refused replies: unusable, circular.
+-- ARGV: group, hook ids (msgpack), entries (msgpack [[id, [hook index or [hook index, n], ...]], ...]), then replies and refusals.
+--   n > 0: the reply at this place, what the hook's answer asked to send. It is kept here, or not at all: once per hook
+--   that takes the event. n < 0: the refusal at this place (kind|reason) of what it asked.
+-- Answer: [[1 per hook that was still open, 0 (late), or -1 (its key holds no hash)], ...], the count of acknowledged entries,
+--   and of replies that were not kept since too many wait.
 local events, group = KEYS[1], ARGV[1]
 local hooks, entries = cmsgpack.unpack(ARGV[2]), cmsgpack.unpack(ARGV[3])
 local base = 3 + 2 * #hooks
-local closed, acks, gone = {}, {}, {}
+local closed, acks, gone, crowded = {}, {}, {}, 0
+local most_replies = 100000 -- a burst waits here, a hook gone wild must not fill Redis
+local most_refused = { unusable = 500, circular = 100 }
 
 -- A hook's id may be any text; what names a reply travels through Meta and back, within its 512 characters.
 local function plain(hook)
@@ -15,12 +20,25 @@ local function plain(hook)
   return #safe <= 48 and safe or string.sub(safe, 1, 39) .. '-' .. string.sub(redis.sha1hex(hook), 1, 8)
 end
 
+local function refuse(id, hook, now, kind, reason)
+  local list = kind == 'circular' and KEYS[#KEYS] or KEYS[#KEYS - 1]
+  redis.pcall('LPUSH', list, cmsgpack.pack({ now, id, hook, kind, reason })) -- no fault of this list may stop a delivery
+  redis.pcall('LTRIM', list, 0, most_refused[kind] - 1)
+end
+
 -- Who took the event before has had its reply kept before.
-local function take(taken, hook, id, reply)
-  if redis.call('SADD', taken, hook) == 0 or not reply then return end
+local function take(taken, hook, id, n)
+  if redis.call('SADD', taken, hook) == 0 or n == 0 then return end
   local time = redis.call('TIME')
-  local now = string.format('%.0f', tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000))
-  redis.call('HSETNX', KEYS[3], id .. '.' .. plain(hook) .. '.' .. now, reply)
+  local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+  if n < 0 then
+    refuse(id, hook, now, string.match(ARGV[3 - n], '^(%a+)|(.*)$'))
+  elseif redis.call('HLEN', KEYS[3]) >= most_replies then
+    crowded = crowded + 1
+    refuse(id, hook, now, 'unusable', 'too many replies wait already: nobody moves them on')
+  else
+    redis.call('HSETNX', KEYS[3], id .. '.' .. plain(hook) .. '.' .. string.format('%.0f', now), ARGV[3 + n])
+  end
 end
 
 for i, entry in ipairs(entries) do
@@ -28,8 +46,8 @@ for i, entry in ipairs(entries) do
   closed[i] = {}
   local any, poisoned = false, false
   for j, h in ipairs(entry[2]) do
-    local reply = nil
-    if type(h) == 'table' then h, reply = h[1], ARGV[3 + h[2]] end
+    local n = 0
+    if type(h) == 'table' then h, n = h[1], h[2] end
     local packed = redis.pcall('HGET', open, hooks[h])
     closed[i][j] = packed and 1 or 0
     if type(packed) == 'table' then
@@ -43,9 +61,9 @@ for i, entry in ipairs(entries) do
       local ids = gone[h] or {}
       gone[h] = ids
       ids[#ids + 1] = id
-      take(taken, hooks[h], id, reply)
+      take(taken, hooks[h], id, n)
     elseif #redis.call('XRANGE', events, id, id) == 1 then
-      take(taken, hooks[h], id, reply) -- late, yet it took the event: a replay must know
+      take(taken, hooks[h], id, n) -- late, yet it took the event: a replay must know
     end
   end
   -- Late answers close nothing, so they acknowledge nothing: the entry may wait for a replay by now.
@@ -59,4 +77,4 @@ for h, ids in pairs(gone) do
 end
 local acked = 0
 if #acks > 0 then acked = redis.call('XACK', events, group, unpack(acks)) end
-return { closed, acked }
+return { closed, acked, crowded }

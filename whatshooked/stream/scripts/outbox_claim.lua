@@ -50,8 +50,8 @@ for i, candidate in ipairs(cmsgpack.unpack(ARGV[10])) do
   local score = redis.call('ZSCORE', due, recipient)
   if score and tonumber(score) <= now and redis.call('LINDEX', line, 0) == id then
     local state, status, attempts = unpack(redis.call('HMGET', message, 'state', 'status', 'attempts'))
-    if not state then
-      leave(line, recipient) -- forgotten by hand
+    if not state or state == 'sent' or state == 'failed' or state == 'unknown' then
+      leave(line, recipient) -- forgotten by hand, or not to be here: it would be sent again
     elseif status then
       -- Meta had it: an earlier attempt, whose answer never came, was the one.
       local becomes = status == 'failed' and 'failed' or 'sent'

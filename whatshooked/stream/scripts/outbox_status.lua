@@ -2,13 +2,13 @@
 -- OUTBOX_STATUS: a status webhook names a message of ours. Its record never goes backwards, and what was unknown is settled.
 -- KEYS: message, messages in state sent, failed, unknown.
 -- ARGV: id, status, its time (ms), then fields to write when it is news (wamid, code, error).
--- Answer: 1, or 0 when there is no such message (any more).
+-- Answer: when the message was put into its line (ms) where this status is told of it for the first time, else 0.
 local message, index = KEYS[1], { sent = KEYS[2], failed = KEYS[3], unknown = KEYS[4] }
 local id, status = ARGV[1], ARGV[2]
 local ranks = { sent = 1, delivered = 2, read = 3, played = 4 }
-local state, before, at = unpack(redis.call('HMGET', message, 'state', 'status', 'at'))
+local state, before, at, since = unpack(redis.call('HMGET', message, 'state', 'status', 'at', 'since'))
 if not state then return 0 end
-redis.call('HSETNX', message, 'at:' .. status, ARGV[3])
+local first = redis.call('HSETNX', message, 'at:' .. status, ARGV[3]) == 1
 local known = ranks[before or ''] or 0
 local news = false
 if status == 'failed' then
@@ -26,4 +26,4 @@ if becomes ~= state then
   redis.call('ZREM', index[state], id)
   redis.call('ZADD', index[becomes], at, id)
 end
-return 1
+return first and tonumber(since or at) or 0
