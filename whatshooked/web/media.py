@@ -140,12 +140,14 @@ async def _answer(
         ("accept-ranges", "bytes"),
         *_of_status(want.status, want.start, want.length, found),
     )
+    descriptor = -1
+    if want.length and not head:
+        with told(found.path):
+            descriptor = await beside(_open, found.path, about.size)
+        if descriptor < 0:
+            return None
     metrics.MEDIA_SERVED.labels("not_modified" if want.status == 304 else "sent").inc()
-    if head or not want.length:
-        return Answer(want.status, headers)
-    with told(found.path):
-        descriptor = await beside(_open, found.path, about.size)
-    return None if descriptor < 0 else Answer(want.status, headers, descriptor, want.start, want.length)
+    return Answer(want.status, headers, descriptor, want.start, want.length)
 
 
 def _of_status(status: int, start: int, length: int, found: LocalFile) -> list[tuple[str, str]]:
