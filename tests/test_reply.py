@@ -108,7 +108,7 @@ BROKEN: list[tuple[Any, str]] = [
     (ASKS, "type: missing"),
     (ASKS | {"text": ""}, "text: expected a string that is not empty"),
     (ASKS | {"text": "x" * 4097}, "text: at most 4096 characters, got 4097"),
-    (ASKS | {"message": {"type": "image", "image": {}}}, "image: expected exactly one of id and link"),
+    (ASKS | {"message": {"type": "image", "image": {}}}, "image: expected exactly one of id, link and stored"),
     ([HELLO] * 51, "at most 50 messages in an answer, got 51"),
     ([HELLO, "x", ASKS | {"text": 5}], "[2].text: expected an object, got a number"),
 ]

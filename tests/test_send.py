@@ -163,8 +163,11 @@ LIMITS: list[tuple[dict[str, Any], list[str]]] = [
     (message("text", {"body": True}), ["text.body: expected a string, got true or false"]),
     (message("text", {"body": "a", "preview_url": "yes"}), ["text.preview_url: expected true or false, got a string"]),
     (message("text", 5), ["text: expected an object, got a number"]),
-    (message("image", {}), ["image: expected exactly one of id and link, got neither"]),
-    (message("image", {"id": "1", "link": LINK}), ["image: expected exactly one of id and link, got both"]),
+    (message("image", {}), ["image: expected exactly one of id, link and stored, got none"]),
+    (
+        message("image", {"id": "1", "link": LINK}),
+        ["image: expected exactly one of id, link and stored, got id and link"],
+    ),
     (message("image", {"link": "ftp://x"}), ["image.link: expected an http(s) URL"]),
     (message("image", {"id": True}), ["image.id: expected a string, got true or false"]),
     (message("video", {"id": "1", "caption": "a" * 1025}), ["video.caption: at most 1024 characters, got 1025"]),
@@ -250,7 +253,7 @@ LIMITS: list[tuple[dict[str, Any], list[str]]] = [
         [
             "template.components[0].parameters[2]: expected an object, got a string",
             "template.components[0].parameters[0].text: missing",
-            "template.components[0].parameters[1].image: expected exactly one of id and link, got neither",
+            "template.components[0].parameters[1].image: expected exactly one of id, link and stored, got none",
         ],
     ),
 ]

@@ -11,6 +11,7 @@ from tests.sends import ANA, arrive
 from tests.simulated import SPEED, Meta
 from tests.streams import LONG, until
 from whatshooked.keys import Keys
+from whatshooked.media.store import open_store
 from whatshooked.meta.graph import Graph
 from whatshooked.meta.send import prepare
 from whatshooked.simulator.rules import Rule
@@ -18,8 +19,10 @@ from whatshooked.stream.link import Link
 from whatshooked.stream.outbox import Claimed, Message, Outbox
 from whatshooked.stream.refused import RefusedReplies
 from whatshooked.stream.submit import entry
+from whatshooked.stream.uploads import Uploaded
 from workers.outbox import Sending
 from workers.throughput import Throughput, a_second
+from workers.uploads import Uploads
 
 ACCOUNT = "business"
 MakeGateway = Callable[..., Gateway]
@@ -39,7 +42,8 @@ async def sending(
     gateway = make_gateway(accounts=[account(phone_number_id=sim.number.id, access_token=sim.token, graph_url=sim.url)])
     gateway.write()
     config, graph = gateway.config, Graph()
-    found = Sending(outbox, graph, lambda: config, RefusedReplies(link, keys), Throughput(link, keys))
+    uploads = Uploads(open_store(config.media), graph, Uploaded(link, keys))
+    found = Sending(outbox, graph, lambda: config, RefusedReplies(link, keys), Throughput(link, keys), uploads)
     arrive(sim, sim.users[0])
     running = asyncio.create_task(found.run())
     yield found

@@ -33,6 +33,7 @@ back     meta/reply.py              what the hook's answer asks to send (meta/se
          stream/outbox.py           a line per recipient, leases, rates (stream/scripts/outbox_*.lua); stream/message.py
                                     is what it keeps of each
          workers/throughput.py      how many a second a number may pass
+         workers/uploads.py         files of our store go to Meta before their message (web/uploads.py takes them in)
          workers/outcome.py         Graph's answer -> sent, failed, unknown, or again later
          workers/statuses.py        a status webhook of a message of ours settles what was unknown
 

@@ -207,6 +207,10 @@ class OutboxKeys:
         """String id|digest: the message that an Idempotency-Key stands for. Expires in a day. Writer: OUTBOX_ADD."""
         return f"{self.tag}:known:{key}"
 
+    def uploaded(self, filename: str) -> str:
+        """String: Meta's id of a stored file that was uploaded. Expires with the id, in 29 days. Writer: worker."""
+        return f"{self.tag}:uploaded:{filename}"
+
     @property
     def due(self) -> str:
         """Sorted set recipient → ms: when the head of a line is sent, or its lease's end.

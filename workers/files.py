@@ -1,4 +1,4 @@
-"""All that a worker does with files: fetch them, put them into payloads, and keep the store within its bounds."""
+"""All that a worker does with files: fetch them, hand them to hooks and to Meta, keep the store within its bounds."""
 
 import asyncio
 import random
@@ -20,10 +20,12 @@ from whatshooked.stream.link import Link
 from whatshooked.stream.media import Findings, needed
 from whatshooked.stream.registry import link_key
 from whatshooked.stream.settle import Settler
+from whatshooked.stream.uploads import Uploaded
 from workers.bodies import Bodies
 from workers.fetch import Fetch
 from workers.media import Fetcher
 from workers.slots import Slots
+from workers.uploads import Uploads
 
 log = logs.get("media")
 
@@ -56,6 +58,7 @@ class Files:
         fetch = Fetch(graph, self._downloads, self._store, Budget(link, keys))
         findings = Findings(link, keys, lambda: hooks().by_id)
         self.fetcher = Fetcher(link, keys, fetch, findings, settler, slots, self.bodies, config)
+        self.uploads = Uploads(self._store, graph, Uploaded(link, keys))
         self._cache = Cache(link, keys)
 
     async def refresh(self) -> None:

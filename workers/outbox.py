@@ -13,12 +13,14 @@ from whatshooked.errors import OutboxFull, StreamUnavailable
 from whatshooked.meta import callback, send
 from whatshooked.meta.graph import Access, Graph
 from whatshooked.meta.reply import Reply
+from whatshooked.meta.send import stored
 from whatshooked.meta.send.kinds import CHECKS
 from whatshooked.stream.outbox import LEASE_MS, Again, Failed, Lease, Outbox, Outcome, Sent, Unknown
 from whatshooked.stream.refused import RefusedReplies
 from whatshooked.stream.submit import entry
 from workers import outcome
 from workers.throughput import Throughput
+from workers.uploads import Uploads
 
 log = logs.get("outbox")
 
@@ -46,9 +48,11 @@ class Sending:
         config: Callable[[], Config],
         refused: RefusedReplies,
         throughput: Throughput,
+        uploads: Uploads,
     ) -> None:
         self._outbox = outbox
         self._throughput = throughput
+        self._uploads = uploads
         self._refused = refused
         self._graph = graph
         self._config = config
@@ -204,9 +208,14 @@ class Sending:
         if message.kind != send.READ:  # no status ever tells of a mark as read
             body = send.with_callback(body, callback.mark(message.id, message.callback))
         number = account.business_api.phone_number_id if account.business_api else ""
-        found = await self._graph.ask(
-            Access.of(account), "POST", f"{number}/messages", json=msgspec.json.decode(body), seconds=TIMEOUT
-        )
+        asked = msgspec.json.decode(body)
+        if stored.MARK in body and (not_now := await self._uploads.fill(account, asked, seconds=TIMEOUT)) is not None:
+            await self._record(lease, not_now)
+            return
+        if time.monotonic() > latest:  # the upload took its time; by the next try it is there
+            await self._record(lease, Again(0, "its file is uploaded", tried=False))
+            return
+        found = await self._graph.ask(Access.of(account), "POST", f"{number}/messages", json=asked, seconds=TIMEOUT)
         age = round(time.time() * 1000) - (message.since or message.at)
         result = outcome.judge(found, message.attempts, age, resend=_resends(account))
         await self._record(lease, result)

@@ -19,6 +19,8 @@ GIVE_UP_MS = 86_400_000
 _LONGEST_WAIT = 3_600.0
 #: Tries of a failure that Meta says may pass after a few.
 FEW = 3
+#: Seconds until a file that Meta did not take is uploaded again.
+UPLOAD_AGAIN = 5.0
 PAIR_LIMIT, THROUGHPUT = 131056, 130429
 _FIRST_MS, _LONGEST_MS = 1_000, 600_000
 _PAIR_LONGEST_MS = 4**5 * 1_000
@@ -35,6 +37,16 @@ def judge(found: dict[str, Any] | GraphFailure, attempts: int, age_ms: int, *, r
     if _is_bad_token(found):
         return Again(_FIRST_MS, text, found.code, hold_ms=TOKEN_HOLD_MS, tried=False, bad_token=True)
     return _refused(found, attempts, age_ms)
+
+
+def of_upload(found: GraphFailure) -> Outcome:
+    """Return what becomes of a message whose file Meta did not take: nothing of it was sent, so it may be again."""
+    text = f"its file was not taken: {found.line}"
+    if _is_bad_token(found):
+        return Again(_FIRST_MS, text, found.code, hold_ms=TOKEN_HOLD_MS, tried=False, bad_token=True)
+    if found.reached and found.retry is Retry.NEVER:
+        return Failed(found.code, text)
+    return Again(round(min(max(found.wait, UPLOAD_AGAIN), _LONGEST_WAIT) * 1000), text, found.code)
 
 
 def _refused(found: GraphFailure, attempts: int, age_ms: int) -> Outcome:

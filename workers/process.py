@@ -78,14 +78,13 @@ class Process:
         links, keys, now = self._links, self.keys, lambda: self.hooks
         name = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
         self.consumer = Consumer(links["route"], links["read"], keys, name)
-        refused = RefusedReplies(links["outbox"], keys)
-        self._sending = Sending(
-            Outbox(links["outbox"], keys), self._graph, lambda: self.config, refused, Throughput(links["outbox"], keys)
-        )
-        replies = Replies(lambda: self.config, self._sending.wake.set)
         self._files = Files(
             links["media"], keys, name, self._graph, self._settler, self._slots, lambda: self.config, now
         )
+        refused, throughput = RefusedReplies(links["outbox"], keys), Throughput(links["outbox"], keys)
+        outgoing, uploads = Outbox(links["outbox"], keys), self._files.uploads
+        self._sending = Sending(outgoing, self._graph, lambda: self.config, refused, throughput, uploads)
+        replies = Replies(lambda: self.config, self._sending.wake.set)
         self._fetcher = self._files.fetcher
         self._attempts = Attempts(
             self._sender, self._settler, self._intake, self._slots, now, replies, self._files.bodies

@@ -80,11 +80,12 @@ def config(answers: Answers) -> dict[str, Any]:
     }
     hook = {"id": "main", "name": "Main", "url": answers.hook, "method": "POST", "active": True}
     # Statuses are not among the hook's events: a bot that answers whatever comes would answer them, too.
-    return {
+    document = {
         "server": {"port": answers.port, "auth_key": answers.auth_key},
         "whatsapp": [account],
         "hooks": [hook | {"events": ["message.received"]}] if answers.hook else [],
     }
+    return document | ({"media": {"base_url": answers.public_url}} if answers.public_url else {})
 
 
 def parted(document: dict[str, Any], account_id: str) -> tuple[dict[str, Any], dict[str, str]]:

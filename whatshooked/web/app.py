@@ -10,7 +10,7 @@ from litestar.openapi import OpenAPIConfig
 
 from whatshooked import __version__
 from whatshooked.config import Config
-from whatshooked.web import auth, health, media
+from whatshooked.web import auth, health, media, uploads
 from whatshooked.web.cache import CacheController
 from whatshooked.web.described import COMPONENTS, SECURITY, describe
 from whatshooked.web.faults import HANDLERS
@@ -48,8 +48,8 @@ def create_app(config: Config, url: str) -> Application:
         yield
         await gateway.stop()
 
-    controllers = [CacheController, HooksController, MessagesController]
-    api = Router("/api", route_handlers=controllers, guards=[auth.guard], security=SECURITY)
+    controllers = (CacheController, HooksController, MessagesController)
+    api = Router("/api", route_handlers=[*controllers, uploads.keep], guards=[auth.guard], security=SECURITY)
     litestar = Litestar(
         [api, media.router, health.health, health.ready, health.show_metrics],
         state=State({"gateway": gateway}),

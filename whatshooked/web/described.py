@@ -61,6 +61,7 @@ _API_ERRORS = {
 _CANNOT_BE_SENT = {"422": "the message cannot be sent as it is, or not by this account"}
 _OF_POSTS = {"409": "the Idempotency-Key was used for another message, or the message's state does not allow it"}
 _TOO_LARGE = {"413": "more than 512 KB"}
+_TOO_LARGE_A_FILE = {"413": "more than media.max_bytes"}
 _ACCOUNT = Schema(type=OpenAPIType.STRING, description="whatsapp[].id; not needed when there is only one account")
 _TO = Schema(
     type=OpenAPIType.STRING,
@@ -137,13 +138,16 @@ def describe(app: Litestar) -> None:
         content = {"application/json": OpenAPIMediaType(schema=Schema(type=OpenAPIType.OBJECT))}
         ready.responses["503"] = OpenAPIResponse(description="Redis does not take a write", content=content)
     paths["/webhooks/whatsapp/{account_id}"] = _webhook()
+    if (keep := paths["/api/media/{account_id}"].post) is not None:
+        binary = OpenAPIMediaType(schema=Schema(type=OpenAPIType.STRING, format=OpenAPIFormat.BINARY))
+        paths["/api/media/{account_id}"].post = replace(keep, request_body=RequestBody({"*/*": binary}, required=True))
     paths["/api/media/{account_id}/{filename}"] = _media()
 
 
 def _errors(path: str, *, posts: bool) -> dict[str, str]:
     """Return the errors that a call of the API may answer with."""
     if not path.startswith(("/api/send", "/api/messages")):
-        return _API_ERRORS
+        return _API_ERRORS | (_TOO_LARGE_A_FILE if path.startswith("/api/media/") else {})
     return _API_ERRORS | _CANNOT_BE_SENT | (_OF_POSTS if posts else {}) | (_TOO_LARGE if path in _BODIES else {})
 
 

@@ -1,17 +1,19 @@
 """Shapes that several kinds of messages share: a file and a place."""
 
 from whatshooked.meta.send.parts import Part
+from whatshooked.meta.send.stored import KEY
 
 LATITUDE = 90
 LONGITUDE = 180
 
 
 def media(part: Part) -> None:
-    """Check that a file is named in exactly one way, by Meta's id or by a link."""
-    given = [key for key in ("id", "link") if part.has(key)]
+    """Check that a file is named in exactly one way: by Meta's id, a link, or as a file of our own store."""
+    given = [key for key in ("id", "link", KEY) if part.has(key)]
     if len(given) != 1:
-        part.fault("", f"expected exactly one of id and link, got {'both' if given else 'neither'}")
+        part.fault("", f"expected exactly one of id, link and stored, got {' and '.join(given) or 'none'}")
     part.id("id", needed=False)
+    part.text(KEY, needed=False)
     part.url("link", needed=False)
 
 

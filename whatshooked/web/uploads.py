@@ -1,0 +1,68 @@
+"""Takes files that messages will send: stored as those that came in, and uploaded to Meta with the first message."""
+
+import secrets
+from typing import Annotated, Any
+
+import msgspec
+from litestar import Request, post
+from litestar.datastructures import State
+from litestar.params import PathParameter, QueryParameter
+
+from whatshooked.errors import StoreUnavailable
+from whatshooked.media import names
+from whatshooked.media.store import About
+from whatshooked.web.faults import Fault
+from whatshooked.web.gateway import Gateway
+
+AccountId = Annotated[str, PathParameter(description="whatsapp[].id")]
+Original = Annotated[
+    str, QueryParameter(name="filename", description="its name for people, whose ending tells the type")
+]
+
+
+class Stored(msgspec.Struct):
+    """A file in the store; `filename` goes into a message as `stored`."""
+
+    filename: str
+    mime_type: str
+    sha256: str
+    size: int
+
+
+@post(
+    "/media/{account_id:str}",
+    status_code=201,
+    tags=["files"],
+    summary="Store a file that messages will send; the body is the file, Content-Type its type",
+    request_max_body_size=None,
+)
+async def keep(
+    request: Request[Any, Any, State], state: State, account_id: AccountId, original: Original = ""
+) -> Stored:
+    """Keep the body as a file of the account."""
+    gateway: Gateway = state.gateway
+    if not any(account.id == account_id for account in gateway.config.whatsapp):
+        raise Fault(404, "no_account", "no such account", "whatsapp[].id of the config")
+    most, mime_type = gateway.config.media.max_bytes, _type(request, original)
+    try:
+        async with await gateway.store.part() as part:
+            async for chunk in request.stream():
+                if part.size + len(chunk) > most:
+                    raise Fault(413, "too_large", f"a file has {most} bytes at most", "media.max_bytes of the config")
+                await part.write(chunk)
+            if not part.size:
+                raise Fault(400, "no_file", "the body is empty", "send the file as it is: curl --data-binary @FILE")
+            sha256, size = part.digest(), part.size
+            filename = names.filename(f"out.{secrets.token_hex(8)}", sha256, mime_type, original)
+            await part.keep(account_id, filename, About(mime_type, original, sha256, size))
+    except StoreUnavailable as error:
+        raise Fault(503, "store_unavailable", str(error), "try again once that is mended") from error
+    return Stored(filename, mime_type, sha256, size)
+
+
+def _type(request: Request[Any, Any, State], original: str) -> str:
+    """Return the file's type: as told, unless that is what a client says of anything."""
+    told = names.essence_of(request.headers.get("content-type", ""))
+    if told in ("", names.UNKNOWN_TYPE, "application/x-www-form-urlencoded"):
+        return names.type_of(original)
+    return request.headers["content-type"].strip()
