@@ -237,7 +237,7 @@ async def test_arq_keeps_to_the_prefix(
         names = [row.decode() for row in await own_link.call("KEYS", "*")]
         listening.cancel()
     await client.aclose()
-    ours = (f"{keys.prefix}:", f"{{{keys.prefix}:0}}:")
+    ours = (f"{keys.prefix}:", f"{{{keys.prefix}:0}}:", f"{{{keys.prefix}:out:")
     assert [name for name in names if not name.startswith(ours)] == []
     assert any(name.startswith(keys.arq) for name in names)
     words = {word for command in seen for word in command.split()}
