@@ -44,7 +44,7 @@ def killer(n: int) -> Callable[[FrameType, str, Any], Any]:
 
 async def keep(folder: Path, filename: str, content: bytes = CONTENT) -> None:
     """Keep one file."""
-    async with await local.LocalStore(folder).part() as one:
+    async with local.LocalStore(folder).part() as one:
         await one.write(content)
         await one.keep("business", filename, About("image/jpeg", "", one.digest(), one.size))
 

@@ -12,7 +12,7 @@ async def keep(
     store: Store, filename: str = "m_1.jpg", content: bytes = JPEG, account: str = "business", **more: Any
 ) -> None:
     """Keep a file, given in pieces."""
-    async with await store.part() as part:
+    async with store.part() as part:
         for start in range(0, len(content), 1000):
             await part.write(content[start : start + 1000])
         about = About(more.get("mime_type", "image/jpeg"), more.get("original", ""), part.digest(), part.size)

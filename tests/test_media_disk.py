@@ -28,7 +28,7 @@ def peak():
     return int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1])
 
 async def keep(store, megabytes):
-    async with await store.part() as part:
+    async with store.part() as part:
         for _ in range(megabytes * 16):
             await part.write(b"x" * 65536)
         await part.keep("business", f"m_{megabytes}.bin", About("text/plain", "", part.digest(), part.size))
@@ -84,7 +84,7 @@ async def test_a_full_disk_is_told_and_leaves_nothing(small_disk: Path) -> None:
 async def test_a_disk_that_is_full_at_any_step_shows_no_part(small_disk: Path, left: int) -> None:
     """Also where the last block is missing for a folder, a name or the description."""
     store = LocalStore(small_disk / "media")
-    async with await store.part() as part:
+    async with store.part() as part:
         await part.write(JPEG)
         with (small_disk / "ballast").open("wb", buffering=0) as ballast:
             try:
@@ -116,14 +116,14 @@ async def test_a_disk_that_cannot_be_written_is_told_and_still_read(small_disk: 
     assert await store.read("business", "m_1.jpg", len(JPEG)) == JPEG
     new = LocalStore(small_disk / "elsewhere")
     with pytest.raises(StoreUnavailable, match="Read-only"):
-        await new.part()
+        await keep(new)
 
 
 async def test_a_file_in_the_folders_place_is_told(tmp_path: Path) -> None:
     """It is no bug of ours, and the line says what to do."""
     (tmp_path / "media").write_text("")
     with pytest.raises(StoreUnavailable, match="a file stands where a folder should be"):
-        await LocalStore(tmp_path / "media").part()
+        await keep(LocalStore(tmp_path / "media"))
 
 
 def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:

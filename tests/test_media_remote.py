@@ -35,7 +35,7 @@ def peak():
     return int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1])
 
 async def keep(store, megabytes):
-    async with await store.part() as part:
+    async with store.part() as part:
         for n in range(megabytes * 16):
             await part.write(b"%8d" % n * 8192)
         await part.keep("business", f"m_{megabytes}.bin", About("text/plain", "", part.digest(), part.size))

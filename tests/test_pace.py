@@ -1,21 +1,21 @@
 """Files give way to messages, and never so long that a message misses its file."""
 
-from workers.pace import AHEAD, FETCHES, PATIENCE, Pace
+from workers.pace import AHEAD, BUSY, FETCHES, PATIENCE, Pace
 
 
-def busy(at: float) -> Pace:
-    """A process that makes a thousand attempts a second."""
+def busy(at: float, rate: float = 1000.0) -> Pace:
+    """A process that has made so many attempts in the second before."""
     pace = Pace()
-    pace._since = at - 1.0
-    for _ in range(1000):
-        pace.attempt()
+    for n in range(int(rate)):
+        pace.attempt(at - 1.0 + n / rate)
     return pace
 
 
 def test_an_idle_process_fetches_at_once() -> None:
-    """Nothing gives way where there is nothing to give way to."""
-    pace = Pace()
-    assert [pace.pause(0.0, 60.0, pace._since + 1 + n / 1000) for n in range(100)] == [0.0] * 100
+    """Nothing gives way where there is next to nothing to give way to, or was a moment ago."""
+    assert [busy(100.0, BUSY / 4).pause(0.0, 60.0, 100.0) for _ in range(100)] == [0.0] * 100
+    pace = busy(100.0)
+    assert [pace.pause(0.0, 60.0, 101.0) for _ in range(100)] == [0.0] * 100
 
 
 def test_a_burst_is_stretched() -> None:
@@ -36,11 +36,12 @@ def test_what_has_waited_begins() -> None:
 def test_a_steady_stream_is_kept_up_with() -> None:
     """When more files come than a burst may hold, they are fetched faster than they come."""
     pace, pauses = busy(100.0), []
-    for n in range(100 * 100):  # a hundred a second for a hundred seconds
-        now = 100.0 + n / 100
-        pace._rate = 1000.0
+    for n in range(300 * 50):  # fifty a second for five minutes
+        now = 100.0 + n / 50
+        for _ in range(20):
+            pace.attempt(now)
         pace.came(now)
-        pace._since = now
         pauses.append(pace.pause(0.0, 60.0, now))
     assert AHEAD > 1
+    assert max(pauses) <= 60.0 * PATIENCE
     assert max(pauses[-1000:]) < 0.05

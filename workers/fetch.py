@@ -102,7 +102,7 @@ class Fetch:
         if place.size > settings.max_bytes:
             return Gone(f"the file is larger than media.max_bytes ({settings.max_bytes})", "too_large")
         source = Source(settings.hosts, Access.of(account))
-        async with await self._store.part() as part:
+        async with self._store.part() as part:
             done = await self._downloads.fetch(place.url, source, part.write, most=settings.max_bytes, seconds=seconds)
             if isinstance(done, DownloadFailure):
                 return _failed(done)

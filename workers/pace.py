@@ -11,30 +11,29 @@ import time
 
 #: Attempts a second above which a process is busy, and fetches it begins a second then at least.
 BUSY = 100.0
-FETCHES = 40.0
+FETCHES = 20.0
 #: How much faster than they come files are fetched, and the seconds over which it is reckoned how fast they come.
-AHEAD, MEMORY = 2.0, 20.0
+AHEAD, MEMORY = 2.0, 60.0
 #: Share of a message's longest wait after which it does not give way any more.
 PATIENCE = 0.25
-#: Seconds over which attempts are counted.
-_WINDOW = 0.5
+#: Seconds over which attempts are counted: this slice of time and the one before.
+_SLICE = 0.25
 
 
 class Pace:
     """When the next fetch begins; times are of this process's own clock (time.monotonic)."""
 
     def __init__(self) -> None:
-        self._count = 0
-        self._seen, self._since = 0, time.monotonic()
-        #: Attempts a second.
-        self._rate = 0.0
+        #: Attempts of the current slice of time and of the one before it.
+        self._slice, self._now, self._before = 0, 0, 0
         #: Files that came, a second, as of the last of them.
         self._inflow, self._came = 0.0, time.monotonic()
         self._next = 0.0
 
-    def attempt(self) -> None:
+    def attempt(self, now: float) -> None:
         """Count an attempt at a hook."""
-        self._count += 1
+        self._turn_over(now)
+        self._now += 1
 
     def came(self, now: float) -> None:
         """Count a message with a file."""
@@ -49,10 +48,14 @@ class Pace:
 
     def pause(self, age: float, max_wait: float, now: float) -> float:
         """Return the seconds until a fetch may begin, and take that moment."""
-        if now - self._since >= _WINDOW:
-            self._rate = (self._count - self._seen) / (now - self._since)
-            self._seen, self._since = self._count, now
-        if self._rate < BUSY or age > max_wait * PATIENCE:
+        self._turn_over(now)
+        if self._now + self._before < BUSY * _SLICE or age > max_wait * PATIENCE:
             return 0.0
         self._next = max(self._next + 1 / max(FETCHES, AHEAD * self._inflow), now)
         return min(self._next - now, max(max_wait * PATIENCE - age, 0.0))
+
+    def _turn_over(self, now: float) -> None:
+        this = int(now / _SLICE)
+        if this != self._slice:
+            self._before = self._now if this == self._slice + 1 else 0
+            self._slice, self._now = this, 0

@@ -46,9 +46,9 @@ class LocalStore:
         self._contents = folder / ".content"
         self._abouts = folder / ".about"
 
-    async def part(self) -> Part:
+    def part(self) -> Part:
         """Begin a file."""
-        return await Part.begin(self._parts, self._keep)
+        return Part(self._parts, here=self._keep)
 
     async def has(self, account_id: str, filename: str) -> bool:
         """Return whether there is such a file."""
@@ -90,14 +90,11 @@ class LocalStore:
     async def close(self) -> None:
         """Nothing is open between calls."""
 
-    async def _keep(self, part: Path, account_id: str, filename: str, about: About) -> None:
+    def _keep(self, part: Path, account_id: str, filename: str, about: About) -> None:
+        """Give a whole temporary file its name; raises OSError."""
         if not names.is_part(filename):
             raise ValueError(f"{filename!r} is no file name")
-        with told(self._folder):
-            await beside(self._place, part, names.account_folder(account_id), filename, about)
-
-    def _place(self, part: Path, folder: str, filename: str, about: About) -> None:
-        """Give a whole temporary file its name; raises OSError."""
+        folder = names.account_folder(account_id)
         self._describe(folder, filename, about)
         place = self._folder / folder / filename
         _make(place.parent)
@@ -108,7 +105,9 @@ class LocalStore:
             except FileNotFoundError:  # its content was removed under our hands
                 if not tries_left:
                     raise
-        _sync(place.parent)
+        # Together: the first brings the others' changes along, as a rule.
+        for changed in (self._content(about.sha256).parent, self._about(folder, filename).parent, place.parent):
+            _sync(changed)
 
     def _share(self, part: Path, content: Path, place: Path, size: int) -> None:
         """Make `place` the content's second name, and a temporary file the content unless there is one."""
@@ -131,7 +130,6 @@ class LocalStore:
         except FileExistsError:
             if content.stat().st_size != size:  # a disk that lost it in a power cut
                 self._link(part, content)
-        _sync(content.parent)
 
     def _link(self, source: Path, place: Path) -> None:
         """Make `place` a name of `source`, whatever was there before: a link cannot replace, a rename can."""
@@ -152,7 +150,6 @@ class LocalStore:
             fresh.replace(place)
         finally:
             fresh.unlink(missing_ok=True)
-        _sync(place.parent)
 
     def _find(self, folder: str, filename: str) -> LocalFile | None:
         try:

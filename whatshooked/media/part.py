@@ -23,29 +23,27 @@ from whatshooked.media.threads import beside
 #: Bytes that wait in memory: the way to another thread costs more than a small write.
 BUFFER = 256 * 1024
 
-#: Makes a whole temporary file visible: its path, account, file name and what is known of it.
-Place = Callable[[Path, str, str, About], Awaitable[None]]
+#: Makes a whole temporary file visible, in the thread that wrote it: its path, account, file name, what is known of it.
+Here = Callable[[Path, str, str, About], None]
+#: The same for what is not this disk's, beside the event loop.
+There = Callable[[Path, str, str, About], Awaitable[None]]
 
 
 class Part:
-    """One file being received; an async context manager that leaves nothing behind unless `keep` was called."""
+    """One file being received; an async context manager that leaves nothing behind unless `keep` was called.
 
-    def __init__(self, folder: Path, path: Path, file: IO[bytes], place: Place) -> None:
+    What fits into the buffer goes the way to another thread once: there it is written, made safe and made visible.
+    """
+
+    def __init__(self, folder: Path, *, here: Here | None = None, there: There | None = None) -> None:
         self._folder = folder
-        self._path = path
-        self._file = file
-        self._place = place
+        self._path = folder / uuid.uuid4().hex
+        self._file: IO[bytes] | None = None
+        self._here = here
+        self._there = there
         self._hash = hashlib.sha256()
         self._buffer = bytearray()
         self._written = 0
-
-    @classmethod
-    async def begin(cls, folder: Path, place: Place) -> Self:
-        """Make a temporary file in the folder for them; raises StoreUnavailable."""
-        path = folder / uuid.uuid4().hex
-        with told(folder.parent):
-            file = await beside(_create, path)
-        return cls(folder, path, file, place)
 
     async def __aenter__(self) -> Self:
         return self
@@ -53,7 +51,8 @@ class Part:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await beside(self._discard)
+        if self._file is not None:
+            await beside(self._discard)
 
     @property
     def size(self) -> int:
@@ -70,33 +69,45 @@ class Part:
         """Add bytes; raises StoreUnavailable when the disk does not take them."""
         self._buffer += chunk
         if len(self._buffer) >= BUFFER:
-            await self._flush(sync=False)
+            with told(self._folder.parent):
+                await beside(self._write, self._taken())
 
     async def keep(self, account_id: str, filename: str, about: About) -> None:
         """Make the file visible, all of it at once; again for one that is there already. Raises StoreUnavailable."""
         about = structs.replace(about, sha256=self.digest(), size=self.size)  # what is shared is named by this hash
-        await self._flush(sync=True)
-        await self._place(self._path, account_id, filename, about)
+        with told(self._folder.parent):
+            await beside(self._finish, self._taken(), account_id, filename, about)
+        if self._there is not None:
+            await self._there(self._path, account_id, filename, about)
 
-    async def _flush(self, *, sync: bool) -> None:
+    def _taken(self) -> bytearray:
         data, self._buffer = self._buffer, bytearray()
         self._written += len(data)
-        with told(self._folder.parent):
-            await beside(self._write, data, sync)
+        return data
 
-    def _write(self, data: bytearray, sync: bool) -> None:
+    def _write(self, data: bytearray) -> IO[bytes]:
+        if self._file is None:
+            self._file = _create(self._path)
         self._hash.update(data)
         rest = memoryview(data)
         while rest:
             rest = rest[self._file.write(rest) :]
-        if sync:
-            os.fsync(self._file.fileno())
-            if os.fstat(self._file.fileno()).st_size != self._written:
-                raise OSError(errno.EIO, "the file is not what was written to it")
+        return self._file
+
+    def _finish(self, data: bytearray, account_id: str, filename: str, about: About) -> None:
+        file = self._write(data)
+        os.fsync(file.fileno())
+        if os.fstat(file.fileno()).st_size != self._written:
+            raise OSError(errno.EIO, "the file is not what was written to it")
+        if self._here is not None:
+            self._here(self._path, account_id, filename, about)
+            self._discard()
 
     def _discard(self) -> None:
-        with contextlib.suppress(OSError):
-            self._file.close()
+        if self._file is not None:
+            with contextlib.suppress(OSError):
+                self._file.close()
+            self._file = None
         with contextlib.suppress(OSError):
             self._path.unlink(missing_ok=True)
 

@@ -80,9 +80,9 @@ class RemoteStore:
         self._parts = folder / ".part"
         self._bucket = _open(url, options)
 
-    async def part(self) -> Part:
+    def part(self) -> Part:
         """Begin a file."""
-        return await Part.begin(self._parts, self._keep)
+        return Part(self._parts, there=self._keep)
 
     async def has(self, account_id: str, filename: str) -> bool:
         """Return whether there is such a file."""

@@ -1,6 +1,6 @@
 """What a store of files can do; `local` keeps them in a folder, `remote` in a bucket.
 
-async with await store.part() as part:
+async with store.part() as part:
     await part.write(chunk)
     await part.keep(account_id, filename, About(mime_type, original, part.digest(), part.size))
 """
@@ -66,7 +66,7 @@ class Tidied(NamedTuple):
 class Store(Protocol):
     """Keeps files by account and name. Every call raises StoreUnavailable when the disk or bucket does not serve it."""
 
-    async def part(self) -> "Part":
+    def part(self) -> "Part":
         """Begin a file: nobody sees it before `Part.keep`."""
         ...
 

@@ -12,7 +12,7 @@ from datetime import timedelta
 from typing import Literal
 from urllib.parse import quote, urljoin
 
-from pyreqwest.exceptions import PyreqwestError
+from pyreqwest.exceptions import PyreqwestError, RequestTimeoutError
 from pyreqwest.response import Response
 
 from whatshooked import wire
@@ -46,9 +46,9 @@ class Downloaded:
 
 @dataclass(frozen=True, slots=True)
 class DownloadFailure:
-    """Why the bytes did not come: `why` is http (any status but 200), too_large, redirect or network."""
+    """Why the bytes did not come: `why` is http (any status but 200), too_large, redirect, late or network."""
 
-    why: Literal["http", "too_large", "redirect", "network"]
+    why: Literal["http", "too_large", "redirect", "late", "network"]
     text: str
     status: int = 0
 
@@ -137,6 +137,8 @@ class Downloads:
             strayed = strayed or not source.token_for(url)
             try:
                 answer = await self._one(url, token, write, most, end - time.monotonic())
+            except RequestTimeoutError:
+                return DownloadFailure("late", "the file did not come in time")
             except PyreqwestError as error:
                 return DownloadFailure("network", wire.explain(error))
             except ValueError as error:

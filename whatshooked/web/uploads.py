@@ -45,7 +45,7 @@ async def keep(
         raise Fault(404, "no_account", "no such account", "whatsapp[].id of the config")
     most, mime_type = gateway.config.media.max_bytes, _type(request, original)
     try:
-        async with await gateway.store.part() as part:
+        async with gateway.store.part() as part:
             async for chunk in request.stream():
                 if part.size + len(chunk) > most:
                     raise Fault(413, "too_large", f"a file has {most} bytes at most", "media.max_bytes of the config")
