@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -311,9 +312,23 @@ async def test_one_account_alone(gateway: Gateway) -> None:
 
 def test_little_room_and_a_redis_that_evicts() -> None:
     """A disk below 2 GB is a warning, below 200 MB a fault; what durability refuses is a fault with its remedy."""
-    from pathlib import Path
-
     levels = [_room("message_cache.data_path", Path("x"), free).level for free in (3 << 30, 1 << 30, 1 << 20)]
     assert levels == ["ok", "warn", "fail"]
     finding = _of_redis("fail", "redis.url: maxmemory-policy is allkeys-lru, so events go; set it to noeviction")
     assert (finding.level, finding.remedy) == ("fail", "set it to noeviction")
+
+
+async def test_files_that_cannot_be_stored_are_broken(gateway: Gateway, tmp_path: Path) -> None:
+    """A folder that is none, and a bucket's option that is none, are named with what becomes of messages."""
+    (tmp_path / "file").write_text("")
+    gateway.document["media"] = {"data_path": str(tmp_path / "file")}
+    gateway.write()
+    found = (await broken(gateway))["files"]
+    assert "a file stands where a folder should be" in found["text"]
+    assert "without their files" in found["remedy"]
+    gateway.document["media"] = {"storage": "s3://bucket", "storage_options": {"colour": "red"}}
+    gateway.write()
+    assert "media.storage_options.colour" in (await broken(gateway))["files"]["text"]
+    said = await run("check", "-c", str(gateway.path))
+    assert said.code == 78
+    assert "media.storage_options.colour" in said.err

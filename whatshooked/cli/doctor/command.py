@@ -66,7 +66,8 @@ async def _of_accounts(accounts: list[tuple[Account, BusinessApi]], config: Conf
 
 async def _of_machine(config: Config, accounts: list[tuple[Account, BusinessApi]]) -> list[Finding]:
     found = await machine.gateway(address(config), accounts) if config.server.port else []
-    return found + machine.disk(config, embedded=not config.redis.url) + await machine.hooks(config.hooks)
+    found += await machine.files(config) + machine.disk(config, embedded=not config.redis.url)
+    return found + await machine.hooks(config.hooks)
 
 
 def _of_redis(config: Config) -> list[Finding]:

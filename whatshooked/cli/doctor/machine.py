@@ -13,9 +13,11 @@ import httpx
 from whatshooked.cli.doctor.facts import WEBHOOK_PATH
 from whatshooked.cli.doctor.findings import Finding
 from whatshooked.config import Account, BusinessApi, Config, Hook
-from whatshooked.errors import StreamUnavailable
+from whatshooked.errors import ConfigError, StoreUnavailable, StreamUnavailable
 from whatshooked.hooks.delivery import shown
 from whatshooked.keys import Keys
+from whatshooked.media.part import BUFFER
+from whatshooked.media.store import open_store
 from whatshooked.meta.signature import sign
 from whatshooked.stream import durability
 from whatshooked.stream.link import Link
@@ -23,6 +25,8 @@ from whatshooked.stream.link import Link
 #: Bytes of free disk below which it is said, and below which it is a fault.
 ROOM, LITTLE = 2 << 30, 200 << 20
 _PATIENCE = 5.0
+#: What a full disk does, by the key that names its folder.
+_FULL = {"message_cache.data_path": "the intake", "media.data_path": "the storing of files"}
 #: What nobody stores: a webhook without an entry.
 _EMPTY = b'{"object":"whatsapp_business_account","entry":[]}'
 
@@ -95,9 +99,28 @@ def _of_redis(level: str, line: str) -> Finding:
     return Finding("fail" if level == "fail" else "warn", "redis", text, remedy)
 
 
+async def files(config: Config) -> list[Finding]:
+    """Return whether files of messages can be stored: one is begun and thrown away, or the bucket is listed."""
+    media = config.media
+    place = media.storage or f"media.data_path ({media.data_path})"
+    try:
+        store = open_store(media)
+        async with asyncio.timeout(4 * _PATIENCE), store.part() as part:
+            await part.write(bytes(BUFFER))
+            async for _ in store.held():
+                break
+    except ConfigError as error:
+        return [Finding("fail", "files", str(error), "correct it; nothing starts with it")]
+    except (StoreUnavailable, TimeoutError) as error:
+        text = str(error) or f"{place} does not answer"
+        return [Finding("fail", "files", text, "until then messages go out without their files")]
+    return [Finding("ok", "files", f"can be stored in {place}")]
+
+
 def disk(config: Config, *, embedded: bool) -> list[Finding]:
     """Return whether the folders of this config have room."""
     folders = [("message_cache.data_path", config.message_cache.data_path)] if embedded else []
+    folders += [] if config.media.storage else [("media.data_path", config.media.data_path)]
     return [_room(key, Path(folder), _free(Path(folder))) for key, folder in folders]
 
 
@@ -109,7 +132,7 @@ def _free(folder: Path) -> int:
 def _room(key: str, folder: Path, free: int) -> Finding:
     text = f"{free / (1 << 30):.1f} GB free for {key} ({folder})"
     if free < ROOM:
-        return Finding("fail" if free < LITTLE else "warn", "disk", text, "make room: a full disk stops the intake")
+        return Finding("fail" if free < LITTLE else "warn", "disk", text, f"make room: a full disk stops {_FULL[key]}")
     return Finding("ok", "disk", text)
 
 
