@@ -1,6 +1,7 @@
 """Files of messages: fetched at once, stored once, and put into the payload before the hooks see it."""
 
 import base64
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,7 @@ from tests.conftest import Gateway, hook
 from tests.files import KINDS, downloads, lookups, message, of_meta, on_disk, post, sha8, stored
 from tests.receiver import Receiver
 from tests.simulated import Meta
+from tests.streams import until
 
 MakeGateway = Callable[..., Gateway]
 
@@ -133,3 +135,52 @@ async def test_a_text_waits_for_no_file(
     assert late.json["message_type"] == "image"
     assert "in time" in late.json["media"]["error"]
     await gateway.cached(0)
+
+
+async def test_retention_leaves_what_a_cached_event_needs(
+    make_gateway: MakeGateway, sim: Meta, receiver: Receiver, tmp_path: Path
+) -> None:
+    """A file that is too old goes when nobody needs it any more, and not before; the worker's own upkeep does it."""
+    folder = tmp_path / "files"
+    gateway = await started(make_gateway, sim, folder, max_age_days=1)
+    await post(gateway, message(sim, stored(sim)))
+    (event,) = await gateway.cached(1, state="unmatched")
+    old = time.time() - 3 * 86_400
+    for path in folder.rglob("*"):
+        os.utime(path, (old, old))
+    files = gateway.workers[0]._files
+    await files.sweep()
+    assert len(on_disk(folder)) == 1
+    assert (await gateway.api("DELETE", f"/api/cache/event/delete?id={event['id']}")).status_code == 200
+    await files.sweep()
+    assert on_disk(folder) == []
+
+
+async def test_links_without_an_end_want_credentials(
+    make_gateway: MakeGateway, sim: Meta, receiver: Receiver, tmp_path: Path
+) -> None:
+    """`link_ttl` 0: no signature in the link, and the API's credentials open it."""
+    gateway = await started(make_gateway, sim, tmp_path / "files", hook("h1", receiver.url()), link_ttl=0)
+    found = stored(sim)
+    await post(gateway, message(sim, found))
+    (got,) = await receiver.wait()
+    url = got.json["media"]["url"]
+    assert "?" not in url
+    path = url.removeprefix("https://files.example")
+    assert (await gateway.client.get(gateway.base + path)).status_code == 401
+    assert (await gateway.api("GET", path)).content == found.content
+
+
+async def test_files_that_wait_are_seen(
+    make_gateway: MakeGateway, sim: Meta, receiver: Receiver, tmp_path: Path
+) -> None:
+    """What is being fetched, and what waits for a place, stands in the metrics as due at `_media`."""
+    gateway = await started(make_gateway, sim, tmp_path / "files", hook("h1", receiver.url()), concurrency=1)
+    sim.world.knobs.drip = 1.0
+    await post(gateway, *(message(sim, stored(sim, content=b"%d" % n, fault="slow", times=1)) for n in range(3)))
+
+    async def seen() -> bool:
+        return 'whatshooked_hook_due{hook="_media"} 3.0' in (await gateway.client.get(f"{gateway.base}/metrics")).text
+
+    await until(seen)
+    assert len(await receiver.wait(3)) == 3

@@ -7,6 +7,7 @@ from litestar.datastructures import State
 
 from whatshooked import metrics
 from whatshooked.errors import StreamUnavailable
+from whatshooked.keys import MEDIA_HOOK
 from whatshooked.stream.registry import known_hooks
 from whatshooked.web.gateway import Gateway
 
@@ -36,7 +37,7 @@ async def show_metrics(state: State) -> Response[bytes]:
     gateway: Gateway = state.gateway
     try:
         hooks = await known_hooks(gateway.link, gateway.keys, [hook.id for hook in gateway.config.hooks])
-        sizes, oldest, lag, due = await gateway.cache.sizes(list(hooks))
+        sizes, oldest, lag, due = await gateway.cache.sizes([*hooks, MEDIA_HOOK])
         able = [account.id for account in gateway.config.whatsapp if account.business_api is not None]
         outboxes = await gateway.messages.overview(able)
         _gauges.set(sizes, time.time() - oldest / 1000 if oldest else 0.0, lag, due)
