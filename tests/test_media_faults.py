@@ -346,3 +346,39 @@ async def test_a_fetch_that_died_is_made_by_another_worker(
         await quiet(2.5)  # the first download comes to its end, too late
         assert len(receiver.received) == 1
         await gateway.cached(0)
+
+
+@pytest.mark.parametrize(
+    "place", ["http://[", "https://a b/", "//", "http://127.0.0.1\\@evil.example/", "\x00", "ftp://a/b"]
+)
+async def test_a_redirect_to_nowhere_ends(
+    place: str,
+    make_gateway: MakeGateway,
+    sim: Meta,
+    receiver: Receiver,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What no URL can be followed to is an error like any other, and the event leaves the cache."""
+    monkeypatch.setattr("whatshooked.simulator.media.files._hop", lambda *_: place)
+    gateway = await started(make_gateway, sim, tmp_path / "files", receiver, max_wait=1)
+    await post(gateway, message(sim, stored(sim, fault="redirect")))
+    await error_of(receiver)
+    await gateway.cached(0)
+
+
+async def test_an_error_of_ours_is_not_for_ever(
+    make_gateway: MakeGateway, sim: Meta, receiver: Receiver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A fetch that dies of a bug ends its lease; after some the message goes out without its file, and is let go."""
+    for place in ("workers.media.LEASE_MS", "workers.consumer.LEASE_MS"):
+        monkeypatch.setattr(place, 200)
+
+    async def broken(*_: object, **__: object) -> None:
+        raise KeyError("a bug")
+
+    monkeypatch.setattr("workers.fetch.Fetch.__call__", broken)
+    gateway = await started(make_gateway, sim, tmp_path / "files", receiver, max_wait=60)
+    await post(gateway, message(sim, stored(sim)))
+    assert "kept ending without an outcome" in await error_of(receiver)
+    await gateway.cached(0)

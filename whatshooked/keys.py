@@ -82,7 +82,7 @@ class Keys:
     def media(self, event_id: str) -> str:
         """Hash: what `_media` found for the event: a file, or why there is none. Lives as long as the entry.
 
-        Writers: MEDIA_DONE; the fetching worker, since when it tries.
+        Writer: MEDIA_DONE.
         """
         return self._tagged(f"media:{event_id}")
 

@@ -148,7 +148,7 @@ class Reader:
     def _start(self, event: Event, matching: Sequence[Hook], route: Route, now: int, started: float) -> None:
         """Start what was leased, and have the rest claimed as soon as there is room."""
         if _leased(route, MEDIA_HOOK):
-            self._fetcher.start(Job(route.id, event, now + LEASE_MS, 1, 0))
+            self._fetcher.start(Job(route.id, event, now + LEASE_MS, 1, 0, started + LEASE_MS / 1000))
         if route.wants and route.wants[0].hook_id == MEDIA_HOOK:
             return
         payload = common(event, route.id) if any(want.leased for want in route.wants) else b""

@@ -71,7 +71,7 @@ class Claimer:
         started = time.monotonic()
         suspects = 0 if self._suspects else 1
         claimed = await claim(self._link, self._keys, wishes, suspects=suspects, hold_ms=self._fetcher.hold_ms)
-        self._fetcher.begin(claimed.pop(MEDIA_HOOK, None))
+        self._fetcher.begin(claimed.pop(MEDIA_HOOK, None), started)
         for hook_id, hook in hooks.items():
             self._start(hook, claimed.get(hook_id), started)
         return any(found.more and found.leases and self._slots.room(hooks[h]) > 0 for h, found in claimed.items())

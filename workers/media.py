@@ -50,6 +50,8 @@ class Job:
     token: int
     attempt: int
     unfinished: int
+    #: When its lease ends unless it is renewed, by this process's own clock (time.monotonic).
+    deadline: float
 
     @property
     def is_suspect(self) -> bool:
@@ -114,8 +116,8 @@ class Fetcher:
         suspects = 0 if self._suspects else 1
         return [Wish(MEDIA_HOOK, self._room, LEASE_MS, _NEVER, suspects)] if self._room > 0 else []
 
-    def begin(self, claimed: Claimed | None) -> None:
-        """Start the fetches of leases that were claimed by `wishes`."""
+    def begin(self, claimed: Claimed | None, asked: float) -> None:
+        """Start the fetches of leases that were claimed by `wishes`, `asked` for at that time (time.monotonic)."""
         self._behind = claimed is not None and claimed.more
         for lease in claimed.leases if claimed is not None else ():
             try:
@@ -125,7 +127,9 @@ class Fetcher:
                 log.error("Due entry cannot be read", event_id=lease.event_id, error=str(error))
                 continue
             self._busy += 1
-            self.start(Job(lease.event_id, event, lease.token, lease.attempt, lease.unfinished))
+            self.start(
+                Job(lease.event_id, event, lease.token, lease.attempt, lease.unfinished, asked + LEASE_MS / 1000)
+            )
 
     def start(self, job: Job) -> None:
         """Start a fetch whose place is taken."""
@@ -181,7 +185,15 @@ class Fetcher:
     async def _run(self, job: Job) -> None:
         started = time.monotonic()
         try:
+            if started > job.deadline:  # this process stood still: another has the file's lease
+                self._tokens.pop(job, None)
+                return
             found = await self._found(job)
+        except Exception as error:
+            # Its lease ends then, and is counted as one without an outcome: it is not tried so for ever.
+            self._tokens.pop(job, None)
+            log.bug("A fetch ended in an error of ours", error)
+            return
         finally:
             self.free()
             self._suspects -= job.is_suspect

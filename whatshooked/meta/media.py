@@ -137,6 +137,7 @@ class Downloads:
             strayed = strayed or not source.token_for(url)
             try:
                 answer = await self._one(url, token, write, most, end - time.monotonic())
+                following = urljoin(url, answer.location) if isinstance(answer, _Answer) else ""
             except RequestTimeoutError:
                 return DownloadFailure("late", "the file did not come in time")
             except PyreqwestError as error:
@@ -147,7 +148,7 @@ class Downloads:
                 return answer
             if not answer.location:
                 return Downloaded(answer.content_type, strayed)
-            before, url = url, urljoin(url, answer.location)
+            before, url = url, following
             if not source.may_follow(url):
                 return DownloadFailure("redirect", "the file's address leads where no file of Meta's can be")
             if attachment.origin(url) != attachment.origin(before):
