@@ -11,12 +11,13 @@ from ops.faults.file_mutants import FILE_MUTANTS
 from ops.faults.files import FilePlan, FileResult, of_mutant, run
 from ops.faults.steps import MEDIA_STEPS, Fault
 
+#: What may be found, as the table shows it.
+_FOUND = ("lost", "bare", "missing", "wrong", "torn", "twice", "unshared", "repeated", "litter")
 _ROW = (
     "{:<24} {:>6} {:>6} {:>5} {:>6} {:>7} {:>5} {:>7} {:>4} {:>4} {:>7} {:>5} {:>4} {:>5} {:>8} {:>8} {:>6} {:>5}  {}"
 )
 _HEAD = _ROW.format(
-    *("run", "events", "files", "kills", "outage", "cut off", "amid", "excused", "lost", "bare", "missing", "wrong"),
-    *("torn", "twice", "unshared", "repeated", "litter", "s", "verdict"),
+    *("run", "events", "files", "kills", "outage", "cut off", "amid", "excused"), *_FOUND, *("s", "verdict")
 )
 #: Messages for which every step comes about once.
 _ROUND = 400
@@ -76,10 +77,9 @@ def _row(name: str, plan: FilePlan, shows: str) -> tuple[FileResult, bool]:
     verdict = result.verdict
     as_expected = bool(getattr(verdict, shows)) if shows else verdict.green
     said = ("green" if verdict.green else "red") + ("" if as_expected else " !!")
-    found = (verdict.lost, verdict.bare, verdict.missing, verdict.wrong, verdict.torn, verdict.twice)
-    found += (verdict.unshared, verdict.repeated, verdict.litter)
+    found = [len(getattr(verdict, name)) for name in _FOUND]
     figures = (verdict.deliveries.events, verdict.files, result.kills, result.outages, result.cut_off, result.amid)
-    print(_ROW.format(name, *figures, verdict.excused, *map(len, found), round(result.seconds), said), flush=True)
+    print(_ROW.format(name, *figures, verdict.excused, *found, round(result.seconds), said), flush=True)
     if not as_expected:
         print(f"    {verdict}", flush=True)
     return result, as_expected

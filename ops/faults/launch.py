@@ -118,15 +118,28 @@ def observe(journal: Journal) -> None:
 
 
 def _observe_files(journal: Journal) -> None:
-    """Write every fetch with its recorded end to the journal, and every look-up that cannot have failed."""
+    """Write every lease on a file with its recorded end to the journal, and every look-up that cannot have failed."""
 
-    def fetching(call: Call) -> Call:
+    def routing(call: Call) -> Call:
         @functools.wraps(call)
-        async def found(self: Any, job: Any) -> Any:
-            journal.post((job.event_id, FETCH))
-            return await call(self, job)
+        async def route(self: Any, routes: Any, *rest: Any, **named: Any) -> Any:
+            routed = await call(self, routes, *rest, **named)
+            for one in routes:
+                if one.id in routed.ids and any(want.leased for want in one.wants if want.hook_id == FETCH):
+                    journal.post((one.id, FETCH))
+            return routed
 
-        return found
+        return route
+
+    def claiming(call: Call) -> Call:
+        @functools.wraps(call)
+        async def claim(*arguments: Any, **named: Any) -> Any:
+            claimed = await call(*arguments, **named)
+            for lease in claimed[FETCH].leases if FETCH in claimed else ():
+                journal.post((lease.event_id, FETCH))
+            return claimed
+
+        return claim
 
     def noting(call: Call) -> Call:
         @functools.wraps(call)
@@ -151,7 +164,8 @@ def _observe_files(journal: Journal) -> None:
 
         return look_up
 
-    wrap("workers.media", "Fetcher._found", fetching)
+    wrap("whatshooked.stream.consume", "Consumer.route", routing)
+    wrap("workers.due", "claim", claiming)
     wrap("whatshooked.stream.media", "Findings._flush", noting)
     wrap("workers.fetch", "Fetch._look_up", asking)
 
