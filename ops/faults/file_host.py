@@ -78,8 +78,8 @@ class FileHost:
         state = demo_state(callback_url="http://127.0.0.1:9", verify_token="x", app_secret=peers.SECRET, token=TOKEN)
         (waba,) = state.wabas.values()
         numbers = [
-            Number(id=i, waba_id=waba.id, phone=phone(n), display_phone_number=phone(n))
-            for n, i in enumerate(_NUMBER_IDS)
+            Number(id=number_id(n), waba_id=waba.id, phone=phone(n), display_phone_number=phone(n))
+            for n in range(ACCOUNTS)
         ]
         state.numbers = {number.id: number for number in numbers}
         self._habits = habits
@@ -112,7 +112,7 @@ class FileHost:
         """Return the webhook of new messages, all to one number, with their files."""
         place = _number(ids[0]) % ACCOUNTS
         messages = [self._message(i, place) for i in ids]
-        metadata = {"display_phone_number": phone(place), "phone_number_id": _NUMBER_IDS[place]}
+        metadata = {"display_phone_number": phone(place), "phone_number_id": number_id(place)}
         value = {"messaging_product": "whatsapp", "metadata": metadata, "messages": messages}
         entry = {"id": "200000000000001", "changes": [{"field": "messages", "value": value}]}
         return msgspec.json.encode({"object": "whatsapp_business_account", "entry": [entry]})
@@ -129,7 +129,7 @@ class FileHost:
             return item | {"type": "text", "text": {"body": message_id}}
         kind, mime_type = _KINDS[n % len(_KINDS)]
         content = self._content(n)
-        number = self.world.state.numbers[_NUMBER_IDS[place]]
+        number = self.world.state.numbers[number_id(place)]
         file = store.store(self.world, number, mime_type, content, filename="a file", inbound=True)
         if spoiled := self._spoils(n):
             file.fault, file.faults_left = self._habits.spoil, 1
@@ -195,9 +195,6 @@ def phone(place: int) -> str:
 def number_id(place: int) -> str:
     """Return Meta's id of an account's number."""
     return str(int(peers.NUMBER_ID) + place)
-
-
-_NUMBER_IDS = [number_id(place) for place in range(ACCOUNTS)]
 
 
 def _number(message_id: str) -> int:

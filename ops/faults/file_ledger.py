@@ -4,6 +4,7 @@ The deliveries themselves are judged by `ledger`; beyond that:
 
 bare       a message arrived without its file. Nothing but Meta's own limit excuses it: look-ups of an account stop when
            five of them may have failed within an hour, and those that a fault cut off count among them
+endless    the fetch of a file goes on although everything has come to rest: its event never leaves the cache
 missing    a hook was told of a file that was not there at that moment, or is not there any more; or an acknowledged
            message, wherever it is, has no file in the folder
 wrong      other bytes than the message brought, or a file of nobody's
@@ -67,7 +68,7 @@ class Cut:
     look_ups: Mapping[str, int] = field(default_factory=dict)
 
 
-_REASONS = ("bare", "missing", "wrong", "torn", "twice", "unshared", "repeated", "litter", "faults")
+_REASONS = ("bare", "endless", "missing", "wrong", "torn", "twice", "unshared", "repeated", "litter", "faults")
 
 
 @dataclass
@@ -79,6 +80,7 @@ class FileVerdict:
     #: Messages that arrived without their file, and Meta's limit is the reason.
     excused: int = 0
     bare: list[tuple[str, str]] = field(default_factory=list)
+    endless: list[str] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
     torn: list[str] = field(default_factory=list)
@@ -97,7 +99,7 @@ class FileVerdict:
     @property
     def at_rest(self) -> bool:
         """Whether nothing is left that time alone might mend."""
-        return not (self.deliveries.lost or self.deliveries.stuck or self.missing)
+        return not (self.deliveries.lost or self.deliveries.stuck or self.endless or self.missing)
 
     @property
     def lost(self) -> list[tuple[str, str]]:

@@ -36,6 +36,8 @@ class FileMutant:
     events: int = 40
     #: No worker is there for longer than a message waits for its file.
     away: bool = False
+    #: Seconds without any change after which what is missing counts as missing.
+    patience: float = 6.0
 
 
 async def gap() -> None:
@@ -105,6 +107,11 @@ def _never_renewed() -> None:
     wrap("workers.media", "Fetcher._renew", wrapping)
 
 
+def _locks_ignored() -> None:
+    """Take what was not written to for a while for something that the dead left."""
+    wrap("whatshooked.media.part", "_is_left", lambda _: lambda _: True)
+
+
 #: The first message's file comes too large once, and slowly when somebody else asks again.
 _FIRST_SPOILED = Habits(pause=0.5, spoil="oversize", spoil_every=0, large_every=0)
 _ELSE = "acks[#acks + 1] = id\n    else\n"
@@ -131,5 +138,13 @@ FILE_MUTANTS: Mapping[str, FileMutant] = {
     "noted_before_kept": FileMutant(_noted_before_kept, "missing", ("media_gap",), events=25),
     # What waits for its file is nobody's any more when a hook gives it up.
     "acked_while_open": FileMutant(in_script("route", _ELSE, _ACKED), "lost", events=12),
+    # Upkeep comes by while a download has had nothing to write for longer than a temporary file is spared.
+    "locks_ignored": FileMutant(
+        _locks_ignored,
+        "repeated",
+        habits=Habits(pause=3.2, spoil_every=1000, large_every=1000),
+        events=4,
+        patience=27.0,
+    ),
     "never_renewed": FileMutant(_never_renewed, "repeated", habits=Habits(pause=0.6), events=12),
 }

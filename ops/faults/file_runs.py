@@ -1,4 +1,4 @@
-"""The long run's part about files: storms, nobody there for a while, then each mutant and its faults without it."""
+"""The long run's part about files: storms and random kills, then each mutant and its faults without it."""
 
 import asyncio
 import random
@@ -12,10 +12,8 @@ from ops.faults.files import FilePlan, FileResult, of_mutant, run
 from ops.faults.steps import MEDIA_STEPS, Fault
 
 #: What may be found, as the table shows it.
-_FOUND = ("lost", "bare", "missing", "wrong", "torn", "twice", "unshared", "repeated", "litter")
-_ROW = (
-    "{:<24} {:>6} {:>6} {:>5} {:>6} {:>7} {:>5} {:>7} {:>4} {:>4} {:>7} {:>5} {:>4} {:>5} {:>8} {:>8} {:>6} {:>5}  {}"
-)
+_FOUND = ("lost", "bare", "endless", "missing", "wrong", "torn", "twice", "unshared", "repeated", "litter")
+_ROW = "{:<21}" + " {:>7}" * 7 + " {:>8}" * len(_FOUND) + " {:>4}  {}"
 _HEAD = _ROW.format(
     *("run", "events", "files", "kills", "outage", "cut off", "amid", "excused"), *_FOUND, *("s", "verdict")
 )

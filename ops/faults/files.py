@@ -94,7 +94,7 @@ def of_mutant(name: str, *, mutated: bool = True) -> FilePlan:
         width=1,
         habits=mutant.habits,
         away=mutant.away,
-        patience=6.0 if mutated else 15.0,
+        patience=mutant.patience if mutated else max(mutant.patience, 15.0),
     )
 
 
@@ -241,7 +241,10 @@ class FileCampaign:
         }
         deliveries = ledger.judge(self._meta.acked, HOOKS, self._lookers.receipts, kept, cut_posts)
         brought = {i: one for i, one in self._host.brought.items() if i in acked}
-        return judge(deliveries, brought, told, shelf.lying(self._store), self._host.downloads(), self._cut(kept))
+        lying, downloads = shelf.lying(self._store), self._host.downloads()
+        verdict = judge(deliveries, brought, told, lying, downloads, self._cut(kept))
+        verdict.endless = [one.message_id for one in kept if FETCH in one.hooks]
+        return verdict
 
     def _cut(self, kept: Sequence[Kept]) -> Cut:
         """Return the fetches and look-ups that faults cut off, or that failed."""
