@@ -23,7 +23,7 @@ _ROUND = 400
 FREEZE = 5.0
 #: The steps at which one stands still: with a lease and no byte, amid the download, and with the file.
 _FROZEN = ("media_claimed", "media_begun", "media_kept")
-#: Steps that come about in every run; the others need a mutant, or a Meta that is more at odds.
+#: Steps that come about without a mutant.
 STEPS = tuple(name for name in MEDIA_STEPS if name != "media_gap")
 
 

@@ -21,6 +21,7 @@ from ops.faults.journal import VARIABLE, Journal
 from ops.faults.mutants import MUTANTS
 from ops.faults.reply_mutants import REPLY_MUTANTS
 from ops.faults.steps import Call, Fault, arm, wrap
+from whatshooked.keys import MEDIA_HOOK
 
 #: Header by which a receiver knows which attempt it sees.
 ATTEMPT_HEADER = "x-fault-attempt"
@@ -41,7 +42,7 @@ FILE_TRIES = (0.3, 0.3, 0.6, 1.0, 2.0)
 FILE_YOUNG = 10.0
 FILE_SWEEP = 2.0
 #: What a line of the journal is about beside attempts at hooks: a fetch of an event's file, a look-up for an account's.
-FETCH, LOOK_UP = "_media", "_look_up"
+FETCH, LOOK_UP = MEDIA_HOOK, "_look_up"
 _ALL_MUTANTS = dict(MUTANTS) | dict(REPLY_MUTANTS) | dict(FILE_MUTANTS)
 
 

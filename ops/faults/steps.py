@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from ops.faults.journal import Journal
+from whatshooked.keys import MEDIA_HOOK
 
 Call = Callable[..., Awaitable[Any]]
-_MEDIA = "_media"
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,11 +103,11 @@ def _sent(arguments: tuple[Any, ...], result: Any) -> bool:
 
 def _routes_file(arguments: tuple[Any, ...], result: Any) -> bool:
     routed = [route for route in arguments[1] if route.id in result.ids]
-    return any(want.hook_id == _MEDIA for route in routed for want in route.wants)
+    return any(want.hook_id == MEDIA_HOOK for route in routed for want in route.wants)
 
 
 def _claims_file(_: tuple[Any, ...], result: Any) -> bool:
-    return _MEDIA in result and bool(result[_MEDIA].leases)
+    return MEDIA_HOOK in result and bool(result[MEDIA_HOOK].leases)
 
 
 def _is(kind: str) -> Callable[[tuple[Any, ...], Any], bool]:
@@ -120,7 +120,7 @@ def _half_written(arguments: tuple[Any, ...], _: Any) -> bool:
 
 
 def _fetched_again(arguments: tuple[Any, ...], _: Any) -> bool:
-    return any(one.hook_id == _MEDIA and getattr(one, "kind", "") == "again" for one in arguments[1])
+    return any(one.hook_id == MEDIA_HOOK and getattr(one, "kind", "") == "again" for one in arguments[1])
 
 
 def _tells_of_file(arguments: tuple[Any, ...], result: Any) -> bool:
