@@ -144,7 +144,7 @@ FILE_MUTANTS: Mapping[str, FileMutant] = {
         "repeated",
         habits=Habits(pause=3.2, spoil_every=1000, large_every=1000),
         events=4,
-        patience=27.0,
+        patience=35.0,
     ),
     "never_renewed": FileMutant(_never_renewed, "repeated", habits=Habits(pause=0.6), events=12),
 }
