@@ -20,4 +20,13 @@ reply_mutants   known mistakes on a reply's way
 talk            the simulated Meta, customers who write, a hook that answers them
 replies         one run
 reply_runs      the long run's part about replies
+
+And for files of messages, with the simulated Meta's log and the store's folder as the witnesses:
+
+file_ledger     what messages brought, what hooks were told, what lies in the folder: bare? missing? torn? repeated?
+file_mutants    known mistakes on a file's way
+file_host       the simulated Meta with its files, messages that bring them, receivers that look where a link leads
+shelf           the folder, as anybody sees it who lists it all the time
+files           one run
+file_runs       the long run's part about files
 """

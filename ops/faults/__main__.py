@@ -1,8 +1,8 @@
 """The long run: rounds of every step, random kills and Redis outages; then each mutant, and its faults without it.
 
-Events first, then replies (reply_runs.py).
+Events first, then replies (reply_runs.py), then files (file_runs.py).
 
-    python -m ops.faults [--rounds N] [--replies N] [--seed N] [--no-mutants]
+    python -m ops.faults [--rounds N] [--replies N] [--files N] [--seed N] [--no-mutants]
 
 Prints a line a run and a verdict; exit code 0 when the product is green and every mutant red.
 """
@@ -15,7 +15,7 @@ import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from ops.faults import reply_runs
+from ops.faults import file_runs, reply_runs
 from ops.faults.campaign import Plan, Result, of_mutant, run
 from ops.faults.mutants import MUTANTS
 from ops.faults.steps import STEPS, Fault
@@ -32,6 +32,7 @@ def main() -> int:
     parser = argparse.ArgumentParser("python -m ops.faults", description=__doc__)
     parser.add_argument("--rounds", type=int, default=6, help="rounds of every step (default 6)")
     parser.add_argument("--replies", type=int, default=400, help="replies of a run (default 400), 0 leaves them out")
+    parser.add_argument("--files", type=int, default=400, help="messages of a run (default 400), 0 leaves them out")
     parser.add_argument("--seed", type=int, default=1, help="the random choices (default 1)")
     parser.add_argument("--no-mutants", action="store_true", help="leave the mutants out")
     options = parser.parse_args()
@@ -41,6 +42,8 @@ def main() -> int:
     good = _events(runs, options.rounds) if runs else True
     if options.replies:
         good = reply_runs.carry_out(options.replies, options.seed, mutants=not options.no_mutants) and good
+    if options.files:
+        good = file_runs.carry_out(options.files, options.seed, mutants=not options.no_mutants) and good
     print("as it should be" if good else "NOT as it should be: see the rows marked !!")
     return 0 if good else 1
 

@@ -68,6 +68,21 @@ def read(path: Path) -> list[Line]:
     return [msgspec.json.decode(row, type=Line) for row in text.splitlines() if row]
 
 
+def of_kind(lines: Iterable[Line], *kinds: str) -> list[Line]:
+    """Return the lines about attempts at these hooks, or kinds of work, and all that stopped the process."""
+    return [line for line in lines if line.pair[1] in kinds or not any(line.pair)]
+
+
+def unrecorded(lines: Iterable[Line]) -> set[str]:
+    """Return the attempts whose outcome was never recorded."""
+    return {attempt for attempt, (_, recorded) in _spans(lines)[0].items() if recorded is None}
+
+
+def named(lines: Iterable[Line]) -> dict[str, tuple[str, str]]:
+    """Return what each attempt was about."""
+    return {line.attempt: line.pair for line in lines if line.what == "post"}
+
+
 def cut_off(
     lines: Iterable[Line], *, killed: bool, outages: Iterable[tuple[float, float]] = (), lease: float = 0.0
 ) -> set[str]:

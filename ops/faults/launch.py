@@ -16,10 +16,12 @@ from typing import Any
 
 import msgspec
 
+from ops.faults.file_mutants import FILE_MUTANTS
 from ops.faults.journal import VARIABLE, Journal
 from ops.faults.mutants import MUTANTS
 from ops.faults.reply_mutants import REPLY_MUTANTS
 from ops.faults.steps import Call, Fault, arm, wrap
+from whatshooked.keys import MEDIA_HOOK
 
 #: Header by which a receiver knows which attempt it sees.
 ATTEMPT_HEADER = "x-fault-attempt"
@@ -32,7 +34,16 @@ RETRIES = (0.3, 0.3, 0.6)
 SEND_TIMEOUT = 1.5
 SEND_BEGINS = 1.5
 SEND_LEASE_MS = 4_000
-_ALL_MUTANTS = dict(MUTANTS) | dict(REPLY_MUTANTS)
+#: A file's lease (ms), seconds between two renewals, and between tries; seconds for which no temporary file is removed,
+#: longer than any process stands still here, and between two looks for what has to go.
+FILE_LEASE_MS = 3_000
+FILE_RENEWED = 0.6
+FILE_TRIES = (0.3, 0.3, 0.6, 1.0, 2.0)
+FILE_YOUNG = 10.0
+FILE_SWEEP = 2.0
+#: What a line of the journal is about beside attempts at hooks: a fetch of an event's file, a look-up for an account's.
+FETCH, LOOK_UP = MEDIA_HOOK, "_look_up"
+_ALL_MUTANTS = dict(MUTANTS) | dict(REPLY_MUTANTS) | dict(FILE_MUTANTS)
 
 
 def main() -> int:
@@ -65,6 +76,12 @@ def hasten() -> None:
         ("workers.outbox", "TIMEOUT", SEND_TIMEOUT),
         ("workers.outbox", "BEGINS_WITHIN", SEND_BEGINS),
         ("workers.outbox", "LEASE_MS", SEND_LEASE_MS),
+        ("workers.media", "LEASE_MS", FILE_LEASE_MS),
+        ("workers.consumer", "LEASE_MS", FILE_LEASE_MS),
+        ("workers.media", "RENEW_EVERY", FILE_RENEWED),
+        ("workers.fetch_retry", "SCHEDULE", FILE_TRIES),
+        ("workers.files", "SWEEP_EVERY", FILE_SWEEP),
+        ("whatshooked.media.local", "YOUNG", FILE_YOUNG),
     ):
         found = importlib.import_module(module)
         if not hasattr(found, name):
@@ -98,6 +115,60 @@ def observe(journal: Journal) -> None:
 
     wrap("whatshooked.hooks.delivery", "Sender.post", posting)
     wrap("whatshooked.stream.settle", "Settler._flush", settling)
+    _observe_files(journal)
+
+
+def _observe_files(journal: Journal) -> None:
+    """Write every lease on a file with its recorded end to the journal, and every look-up that cannot have failed."""
+
+    def routing(call: Call) -> Call:
+        @functools.wraps(call)
+        async def route(self: Any, routes: Any, *rest: Any, **named: Any) -> Any:
+            routed = await call(self, routes, *rest, **named)
+            for one in routes:
+                if one.id in routed.ids and any(want.leased for want in one.wants if want.hook_id == FETCH):
+                    journal.post((one.id, FETCH))
+            return routed
+
+        return route
+
+    def claiming(call: Call) -> Call:
+        @functools.wraps(call)
+        async def claim(*arguments: Any, **named: Any) -> Any:
+            claimed = await call(*arguments, **named)
+            for lease in claimed[FETCH].leases if FETCH in claimed else ():
+                journal.post((lease.event_id, FETCH))
+            return claimed
+
+        return claim
+
+    def noting(call: Call) -> Call:
+        @functools.wraps(call)
+        async def flush(self: Any, findings: Any) -> Any:
+            answers = await call(self, findings)
+            for finding, noted in zip(findings, answers, strict=True):
+                if noted:
+                    journal.settled((finding.event_id, FETCH))
+            return answers
+
+        return flush
+
+    def asking(call: Call) -> Call:
+        @functools.wraps(call)
+        async def look_up(self: Any, account: Any, told: Any) -> Any:
+            pair = (f"{account.id}/{told.message_id}", LOOK_UP)
+            journal.post(pair)
+            found = await call(self, account, told)
+            if hasattr(found, "url") or found.why == "budget":  # there, or not asked for
+                journal.settled(pair)
+            return found
+
+        return look_up
+
+    wrap("whatshooked.stream.consume", "Consumer.route", routing)
+    wrap("workers.due", "claim", claiming)
+    wrap("whatshooked.stream.media", "Findings._flush", noting)
+    wrap("workers.fetch", "Fetch._look_up", asking)
 
 
 if __name__ == "__main__":

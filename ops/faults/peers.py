@@ -25,10 +25,14 @@ REFUSED_EVERY = 6
 
 
 class Meta:
-    """Sends webhooks at a steady rate; `acked` holds the message ids of bodies that got a 200."""
+    """Sends webhooks at a steady rate; `acked` holds the message ids of bodies that got a 200.
 
-    def __init__(self, url: str, rate: float, seed: int) -> None:
+    `body` makes the webhook of new messages, by default texts.
+    """
+
+    def __init__(self, url: str, rate: float, seed: int, body: Callable[[list[str]], bytes] | None = None) -> None:
         self._url = url
+        self._body = body or _body
         self._pause = 1 / rate
         self._chance = random.Random(seed)
         self._client = httpx.AsyncClient(timeout=3, trust_env=False, limits=httpx.Limits(max_connections=64))
@@ -42,7 +46,7 @@ class Meta:
             while wanted():
                 ids = [f"wamid.F{self.sent + i}" for i in range(self._chance.choice((1, 1, 1, 2, 5)))]
                 self.sent += len(ids)
-                sending.create_task(self._insist(_body(ids), ids))
+                sending.create_task(self._insist(self._body(ids), ids))
                 await asyncio.sleep(self._pause * len(ids))
 
     async def _insist(self, body: bytes, ids: list[str]) -> None:

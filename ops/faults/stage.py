@@ -89,11 +89,22 @@ class Stage:
         self.base = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
         (folder / "metrics").mkdir()
 
-    def configure(self, hooks: Sequence[dict[str, Any]], **api: Any) -> None:
-        """Write the config with these hooks (`hook` makes one); `api` says more of the account's business_api."""
+    def configure(
+        self,
+        hooks: Sequence[dict[str, Any]],
+        *,
+        accounts: Sequence[dict[str, Any]] = (),
+        media: dict[str, Any] | None = None,
+        **api: Any,
+    ) -> None:
+        """Write the config with these hooks (`hook` makes one).
+
+        `api` says more of the account's business_api, when there are no `accounts` (`account` makes one).
+        """
         known = {"host": "127.0.0.1", "port": 0, "auth_key": API_KEY}
         redis = {"url": self.valkey.url, "prefix": self.keys.prefix}
-        document = {"server": known, "whatsapp": [_account(**api)], "hooks": list(hooks), "redis": redis}
+        document = {"server": known, "whatsapp": list(accounts) or [account(**api)], "redis": redis}
+        document |= {"hooks": list(hooks), "media": media or {}}
         (self._folder / "config.json").write_text(json.dumps(document))
 
     @property
@@ -195,7 +206,8 @@ def _kept(event: dict[str, Any]) -> Kept:
     return Kept(event["id"], message_id, event["state"], frozenset(event["hooks"]))
 
 
-def _account(**api: Any) -> dict[str, Any]:
+def account(account_id: str = ACCOUNT, phone: str = peers.PHONE, **api: Any) -> dict[str, Any]:
+    """Return an account as it stands in the config; `api` says more of its business_api."""
     known = {
         "phone_number_id": peers.NUMBER_ID,
         "access_token": TOKEN,
@@ -203,8 +215,8 @@ def _account(**api: Any) -> dict[str, Any]:
         "app_secret": peers.SECRET,
         "graph_url": "http://127.0.0.1:9",
     }
-    number = {"type": "business-api", "phone_number": f"+{peers.PHONE}"}
-    return {"id": ACCOUNT, **number, "business_api": known | api}
+    number = {"type": "business-api", "phone_number": f"+{phone}"}
+    return {"id": account_id, **number, "business_api": known | api}
 
 
 def hook(hook_id: str, url: str) -> dict[str, Any]:

@@ -1,11 +1,13 @@
-"""The steps of an event's way, and of a reply's, at which a process can be made to die or to freeze.
+"""The steps of the way of an event, a reply or a file at which a process can be made to die or to freeze.
 
 Each is a function of the product and the moment before or after one of its calls; the function is wrapped from outside,
 so there is no crash point in the product. A step comes about only when its call did something: an empty read is none.
+Where the call is a thread's, a freeze stops that thread alone.
 """
 
 import functools
 import importlib
+import inspect
 import os
 import signal
 import time
@@ -14,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ops.faults.journal import Journal
+from whatshooked.keys import MEDIA_HOOK
 
 Call = Callable[..., Awaitable[Any]]
 
@@ -98,6 +101,32 @@ def _sent(arguments: tuple[Any, ...], result: Any) -> bool:
     return str(arguments[3]).endswith("/messages") and isinstance(result, dict)
 
 
+def _routes_file(arguments: tuple[Any, ...], result: Any) -> bool:
+    routed = [route for route in arguments[1] if route.id in result.ids]
+    return any(want.hook_id == MEDIA_HOOK for route in routed for want in route.wants)
+
+
+def _claims_file(_: tuple[Any, ...], result: Any) -> bool:
+    return MEDIA_HOOK in result and bool(result[MEDIA_HOOK].leases)
+
+
+def _is(kind: str) -> Callable[[tuple[Any, ...], Any], bool]:
+    """Match a result by the name of its type."""
+    return lambda _, result: type(result).__name__ == kind
+
+
+def _half_written(arguments: tuple[Any, ...], _: Any) -> bool:
+    return bool(arguments[0]._written)
+
+
+def _fetched_again(arguments: tuple[Any, ...], _: Any) -> bool:
+    return any(one.hook_id == MEDIA_HOOK and getattr(one, "kind", "") == "again" for one in arguments[1])
+
+
+def _tells_of_file(arguments: tuple[Any, ...], result: Any) -> bool:
+    return b'"media":' in arguments[5] and (result is None or _accepted(arguments, result))
+
+
 _STREAM = "whatshooked.stream"
 STEPS: dict[str, Step] = {
     # The web process, between ADD and its answer to Meta.
@@ -135,7 +164,32 @@ REPLY_STEPS: dict[str, Step] = {
     # Only in mutants that have such a gap: between the two halves of what should be one step, or in another order.
     "reply_gap": Step("ops.faults.reply_mutants", "gap", False, _always),
 }
-_ALL = STEPS | REPLY_STEPS
+MEDIA_STEPS: dict[str, Step] = {
+    # Leased or due at `_media`, its hooks are held, and nobody here knows yet.
+    "media_routed": Step(f"{_STREAM}.consume", "Consumer.route", False, _routes_file),
+    "media_claimed": Step("workers.due", "claim", False, _claims_file),
+    # Meta has answered, and the call's mark still says that it may have failed.
+    "media_looked_up": Step("workers.fetch", "look_up", False, _is("Place")),
+    # Some of the bytes are on the disk, and more are to come.
+    "media_begun": Step("whatshooked.media.part", "Part.write", False, _half_written),
+    "media_downloaded": Step("whatshooked.meta.media", "Downloads.fetch", False, _is("Downloaded")),
+    # Something else came in place of the file, and nobody was told.
+    "media_refused": Step("whatshooked.meta.media", "Downloads.fetch", False, _is("DownloadFailure")),
+    # Inside of keep: the description is there; the content too; the name too.
+    "media_described": Step("whatshooked.media.local", "LocalStore._describe", False, _always),
+    "media_offered": Step("whatshooked.media.local", "LocalStore._offer", False, _always),
+    "media_named": Step("whatshooked.media.local", "LocalStore._share", False, _always),
+    # Anybody can see it, and MEDIA_DONE was not sent yet.
+    "media_kept": Step("whatshooked.media.part", "Part.keep", False, _always),
+    # Its hooks are due, and nobody here knows yet.
+    "media_done": Step(f"{_STREAM}.media", "Findings._flush", False, lambda _, result: any(result)),
+    "media_again": Step(f"{_STREAM}.settle", "Settler._flush", False, _fetched_again),
+    "media_before_post": Step("whatshooked.hooks.delivery", "Sender.post", True, _tells_of_file),
+    "media_after_post": Step("whatshooked.hooks.delivery", "Sender.post", False, _tells_of_file),
+    # Only in mutants that have such a gap.
+    "media_gap": Step("ops.faults.file_mutants", "gap", False, _always),
+}
+_ALL = STEPS | REPLY_STEPS | MEDIA_STEPS
 
 
 def arm(fault: Fault, journal: Journal) -> None:
@@ -150,7 +204,13 @@ def arm(fault: Fault, journal: Journal) -> None:
             if not left:
                 _strike(fault, journal)
 
-    def wrapping(call: Call) -> Call:
+    def wrapping(call: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(call)
+        def in_thread(*arguments: Any, **named: Any) -> Any:
+            result = call(*arguments, **named)
+            strike(arguments, result)
+            return result
+
         @functools.wraps(call)
         async def wrapped(*arguments: Any, **named: Any) -> Any:
             if step.before:
@@ -160,7 +220,7 @@ def arm(fault: Fault, journal: Journal) -> None:
             strike(arguments, result)
             return result
 
-        return wrapped
+        return wrapped if inspect.iscoroutinefunction(call) else in_thread
 
     wrap(step.module, step.name, wrapping)
 
