@@ -8,6 +8,7 @@ import pytest
 
 from tests.streams import ENDED, LONG, Rig
 from whatshooked import events
+from whatshooked.errors import StoreUnavailable
 from whatshooked.events import Event
 from whatshooked.keys import MEDIA_HOOK, Keys
 from whatshooked.stream.budget import MOST, Budget
@@ -158,6 +159,30 @@ async def test_nobody_was_there_to_fetch(rig: Rig) -> None:
     assert [lease.event_id for lease in found["h1"].leases] == [event_id]
 
 
+async def test_a_fetch_that_goes_on_holds_nobody_longer(rig: Rig) -> None:
+    """A hook that was claimed late since it had no room does not wait once more for a file that is being fetched."""
+    event_id, _ = await held(rig, "h1", lease=LONG, hold=0)
+    await rig.link.call("ZADD", rig.keys.due("h1"), await rig.link.now() - 10_000, event_id)
+    found = await claim(rig.link, rig.keys, [Wish("h1", 10, LONG)], hold_ms=LONG)
+    assert [lease.event_id for lease in found["h1"].leases] == [event_id]
+
+
+async def test_a_store_that_is_away_stops_no_replay(rig: Rig) -> None:
+    """Whether a file is there is asked of the store; one that does not answer is believed to have it."""
+    event_id, token = await held(rig, "h1", "h2")
+    await findings(rig).note(Finding(event_id, token, STORED, Park.YES))
+    for hook in ("h1", "h2"):
+        await rig.claim(hook)
+        await rig.take(event_id, hook)
+
+    async def away(account_id: str, filename: str) -> bool:
+        raise StoreUnavailable("the bucket does not answer")
+
+    rig.operator._has_file = away
+    assert await rig.operator.replay([event_id], again=True) == {event_id: 2}
+    assert len((await rig.claim("h1")).leases) == 1
+
+
 async def test_a_replay_fetches_what_is_not_here(rig: Rig) -> None:
     """An event whose file could not be had is fetched again, and its hooks are held for it."""
     event_id, token = await held(rig, "h1", "h2")
@@ -252,3 +277,5 @@ def test_tries_fit_into_the_wait(max_wait: float) -> None:
         assert attempt > 1 or max_wait < fetch_retry.SCHEDULE[0] * 1.3
     assert fetch_retry.delay(1, 0.0, max_wait, max_wait, spread=0.0) is None
     assert fetch_retry.seconds(1, max_wait) < max_wait
+    # A try that took all its time is the last, or another would begin as the message goes out.
+    assert fetch_retry.delay(1, fetch_retry.seconds(1, max_wait), 0.0, max_wait, spread=-1.0) is None

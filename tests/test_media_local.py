@@ -294,3 +294,13 @@ def test_the_config_opens_the_folder(tmp_path: Path) -> None:
         "open_store(Media()); sys.exit('obstore' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", program], cwd=REPO, check=False).returncode == 0
+
+
+async def test_a_damaged_description_stops_nothing(store: LocalStore) -> None:
+    """Whatever a disk has made of it: the file is served by its type, and a sweep goes on."""
+    await keep(store)
+    (about,) = store._abouts.rglob("*.json")
+    for damage in (b"", b"{", b'{"mime_type":"\xff\xfe"}', b"[]", b"\x00" * 100):
+        about.write_bytes(damage)
+        assert (await found(store)).about.mime_type == "image/jpeg"
+        await all_held(store)

@@ -107,7 +107,7 @@ class Attempts:
     async def _run(self, attempt: Attempt) -> None:
         hook = attempt.hook
         try:
-            async with self._slots.posting(hook):
+            async with self._bodies.room(attempt.event, hook), self._slots.posting(hook):
                 self._posting.add(id(attempt))
                 outcome = await self._make(attempt)
         finally:

@@ -2,8 +2,10 @@
 
 import asyncio
 import base64
+import contextlib
 import time
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 
 from whatshooked import logs
 from whatshooked.config import Config, Hook
@@ -22,6 +24,8 @@ log = logs.get("media")
 
 #: Bytes of Meta's item above which its payload is made beside the event loop.
 LARGE = 32 * 1024
+#: Bytes of files that the payloads of one hook hold at once, before base64.
+INLINE_BYTES = 32 * 1024 * 1024
 #: Files whose notes are kept at hand.
 _FRESH = 1000
 
@@ -47,12 +51,21 @@ class Bodies:
         self.link_key = b""
         #: What was just noted of files whose messages are about to go out, by event; the oldest make room.
         self._fresh: dict[str, Record] = {}
+        self._inline: dict[tuple[str, int], asyncio.Semaphore] = {}
 
     def remember(self, event_id: str, record: Record) -> None:
         """Keep what was noted of a file at hand: its hooks are tried next, by this process as a rule."""
         while len(self._fresh) >= _FRESH:
             del self._fresh[next(iter(self._fresh))]
         self._fresh[event_id] = record
+
+    def room(self, event: Event, hook: Hook) -> AbstractAsyncContextManager[object]:
+        """Return what bounds the bodies of a hook that hold a file, in memory until their POST is over."""
+        settings = self._config().media
+        if (hook.media_mode or settings.mode) == "link" or not attachment.brings(event):
+            return contextlib.nullcontext()
+        most = max(INLINE_BYTES // max(settings.base64_max_bytes, 1), 1)
+        return self._inline.setdefault((hook.id, most), asyncio.Semaphore(most))
 
     async def own(self, event: Event, event_id: str, hook: Hook, *, first: bool) -> bytes:
         """Return the body for one hook, whose `first` attempt this is or not. Raises StreamUnavailable."""
@@ -80,12 +93,17 @@ class Bodies:
             except StoreUnavailable as unavailable:
                 error = f"the file cannot be read now: {unavailable}"
                 log.seldom("error", "A file cannot be put into payloads", error=str(unavailable))
-        inline = base64.b64encode(content).decode() if content is not None else ""
+        inline = await asyncio.to_thread(_encoded, content) if content is not None else ""
         url = self._url(account_id, record.filename) if mode != "base64" or not inline else ""
         return Handed(record.filename, record.mime_type, record.size, url, inline, error)
 
     def _url(self, account_id: str, filename: str) -> str:
         config = self._config()
         base = config.media.base_url or f"http://localhost:{config.server.port}"
-        ends = int(time.time() + config.media.link_ttl) if config.media.link_ttl else None
+        signs = config.media.link_ttl and self.link_key  # without a key anybody could make the signature
+        ends = int(time.time() + config.media.link_ttl) if signs else None
         return links.link(base, account_id, filename, key=self.link_key, expires=ends)
+
+
+def _encoded(content: bytes) -> str:
+    return base64.b64encode(content).decode()

@@ -20,13 +20,18 @@ def delay(attempt: int, seconds: float, wait: float, max_wait: float, *, spread:
     `wait` is what the other side asked for, `max_wait` what a message waits for its file; `spread` is -1 to 1.
     """
     pause = max(SCHEDULE[min(attempt, len(SCHEDULE)) - 1] * (1 + JITTER * spread), wait)
-    return pause if _passed(attempt) + seconds + pause < max_wait else None
+    # What begins when the hold ends is of no use to the message.
+    return pause if _passed(attempt) + seconds + pause < max_wait - 2 * _ahead(max_wait) else None
 
 
 def seconds(attempt: int, max_wait: float) -> float:
     """Return the seconds that a try may take."""
     left = max_wait - _passed(attempt)
-    return max(left - min(_AHEAD, left / 10), min(_LEAST, max_wait / 2))
+    return max(left - _ahead(left), min(_LEAST, max_wait / 2))
+
+
+def _ahead(wait: float) -> float:
+    return min(_AHEAD, wait / 10)
 
 
 def _passed(attempt: int) -> float:

@@ -76,6 +76,8 @@ class Files:
             except (StoreUnavailable, StreamUnavailable) as error:
                 metrics.REDIS_ERRORS.labels("media").inc(isinstance(error, StreamUnavailable))
                 log.warn("Files could not be looked through, trying again", error=str(error))
+            except Exception as error:  # to look for old files is not worth a worker
+                log.bug("Files could not be looked through", error)
 
     async def sweep(self) -> None:
         """Remove files that are over a limit and that no cached event needs.

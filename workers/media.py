@@ -150,11 +150,12 @@ class Fetcher:
 
     async def drain(self, patience: float) -> None:
         """Break off what goes on and hand it back; what is over may still be noted, for `patience` seconds."""
-        for task, job in list(self._tasks.items()):
-            if (token := self._tokens.pop(job, None)) is not None:
-                task.cancel()
-                back = NotTaken(job.event_id, MEDIA_HOOK, token, "free")
-                self._settler.record(back).add_done_callback(_retrieved)
+        async with self._renewing:
+            for task, job in list(self._tasks.items()):
+                if (token := self._tokens.pop(job, None)) is not None:
+                    task.cancel()
+                    back = NotTaken(job.event_id, MEDIA_HOOK, token, "free")
+                    self._settler.record(back).add_done_callback(_retrieved)
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=patience)
         await self._findings.drain(patience=patience)
@@ -175,7 +176,9 @@ class Fetcher:
                 metrics.REDIS_ERRORS.labels("media").inc()
                 log.debug("Leases of files could not be renewed", error=str(error))
                 return
-            self._tokens |= {job: token for job, token in zip(jobs, renewed, strict=True) if token}
+            for job, token in zip(jobs, renewed, strict=True):
+                if token and job in self._tokens:
+                    self._tokens[job] = token
 
     async def _ends(self, job: Job) -> int:
         """Return the token with which an end can be noted: it is not renewed any more."""

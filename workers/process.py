@@ -5,7 +5,7 @@ import os
 import signal
 import socket
 import uuid
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 
 from whatshooked import logs, metrics
 from whatshooked.boot import follow_reloads, read_again
@@ -110,12 +110,14 @@ class Process:
                 await self._refresh_switches()
                 await self.consumer.ensure_group()
                 await self._recovery.beat()
-                await self._files.refresh()
                 break
             except StreamUnavailable as error:
                 metrics.REDIS_ERRORS.labels("start").inc()
                 log.warn("Waiting for Redis", error=str(error))
                 await asyncio.sleep(0.5)
+        await self._one_step(
+            self._refresh_files, []
+        )  # a full Redis may have no key of links, and must drain all the same
         self._watch("reader", self._reader.run())
         self._watch("claimer", self._claimer.run())
         self._watch("sending", self._sending.run())
@@ -187,11 +189,14 @@ class Process:
         """Each step's trouble with Redis is left to its next pass, and keeps no other step from its own."""
         hooks = list(self.hooks.by_id)
         for step in (self._enforce, self._forget, self._drop_removed, self._keep_outboxes, self._refresh_files):
-            try:
-                await step(hooks)
-            except StreamUnavailable as error:
-                metrics.REDIS_ERRORS.labels("upkeep").inc()
-                log.warn("Upkeep failed, trying again", step=step.__name__.strip("_"), error=str(error))
+            await self._one_step(step, hooks)
+
+    async def _one_step(self, step: Callable[[list[str]], Awaitable[None]], hooks: list[str]) -> None:
+        try:
+            await step(hooks)
+        except StreamUnavailable as error:
+            metrics.REDIS_ERRORS.labels("upkeep").inc()
+            log.warn("Upkeep failed, trying again", step=step.__name__.strip("_"), error=str(error))
 
     async def _enforce(self, hooks: list[str]) -> None:
         aged, crowded = await self._upkeep.enforce(self._limits(), hooks)

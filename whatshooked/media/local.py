@@ -169,7 +169,7 @@ class LocalStore:
 
     def _known(self, folder: str, filename: str, size: int) -> About:
         """Return what is known of a file; of one that is an earlier program's, or was changed since, its type alone."""
-        with contextlib.suppress(FileNotFoundError, NotADirectoryError, msgspec.MsgspecError):
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError, msgspec.MsgspecError, UnicodeDecodeError):
             about = msgspec.json.decode(self._about(folder, filename).read_bytes(), type=About)
             if about.size == size:
                 return about

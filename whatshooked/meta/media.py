@@ -162,11 +162,11 @@ class Downloads:
         request = self._client.get(url).headers(headers).timeout(timedelta(seconds=max(seconds, 0.001)))
         async with request.build_streamed() as response:
             if response.status in _REDIRECTS:
-                location = response.get_header("location") or ""
+                location = _header(response, "location")
                 return _Answer("", location) if location else DownloadFailure("redirect", "a redirect to nowhere")
             if response.status != 200:
                 return DownloadFailure("http", f"HTTP {response.status} for the file", response.status)
-            told = response.get_header("content-length") or ""
+            told = _header(response, "content-length")
             if told.isdecimal() and int(told) > most:
                 return _too_large(most)
             size = 0
@@ -175,12 +175,20 @@ class Downloads:
                 if size > most:
                     return _too_large(most)
                 await write(piece)
-            return _Answer(response.get_header("content-type") or "")
+            return _Answer(_header(response, "content-type"))
 
 
 async def _pieces(response: Response) -> AsyncIterator[bytes]:
     while (piece := await response.body_reader.read(_PIECE)) is not None:
         yield bytes(piece)
+
+
+def _header(response: Response, name: str) -> str:
+    """Return a header, "" when it is missing or no text."""
+    try:
+        return response.get_header(name) or ""
+    except ValueError:
+        return ""
 
 
 def _too_large(most: int) -> DownloadFailure:

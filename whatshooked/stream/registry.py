@@ -64,6 +64,10 @@ async def switch(link: Link, keys: Keys, hook_id: str, active: bool, in_file: bo
 
 async def link_key(link: Link, keys: Keys) -> bytes:
     """Return the 32 bytes that sign links to files, made by whoever asks first; raises StreamUnavailable."""
-    await link.call("SET", keys.link_key, secrets.token_bytes(32), "NX")
-    found: bytes = await link.call("GET", keys.link_key)
+    found: bytes | None = await link.call("GET", keys.link_key)
+    if found is None:  # only then written: a full Redis can still be asked
+        await link.call("SET", keys.link_key, secrets.token_bytes(32), "NX")
+        found = await link.call("GET", keys.link_key)
+    if not found:
+        raise StreamUnavailable(f"{keys.link_key} is gone again")
     return found

@@ -1,12 +1,13 @@
 """Replay, delete and clear: what an operator does to cached events, each in one atomic step per entry."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 import msgspec
 
 from whatshooked import events
 from whatshooked.config import Hook
-from whatshooked.errors import StreamUnavailable
+from whatshooked.errors import StoreUnavailable, StreamUnavailable
 from whatshooked.events import Event
 from whatshooked.hooks.hook import Hooks
 from whatshooked.keys import GROUP, MEDIA_HOOK, PARKED, Keys
@@ -131,12 +132,16 @@ class Operator:
         """Return the events that bring a file which is not here."""
         bringing = {i: event for i, event in found.items() if event is not None and attachment.of(event)}
         noted = await media.records(self._link, self._keys, list(bringing))
-        missing = set()
-        for event_id, event in bringing.items():
-            filename = noted[event_id].filename if event_id in noted else ""
-            if not filename or (self._has_file and not await self._has_file(event.account_id, filename)):
-                missing.add(event_id)
-        return missing
+        names = {i: noted[i].filename for i in bringing if i in noted and noted[i].filename}
+        there = await asyncio.gather(*(self._is_stored(bringing[i].account_id, name) for i, name in names.items()))
+        return bringing.keys() - {i for i, stored in zip(names, there, strict=True) if stored}
+
+    async def _is_stored(self, account_id: str, filename: str) -> bool:
+        """Return whether a file is there; a store that is away is believed to have it, and the attempt finds out."""
+        try:
+            return self._has_file is None or await self._has_file(account_id, filename)
+        except StoreUnavailable:
+            return True
 
     def _targets(self, hooks: Hooks, event: Event | None, hook_id: str) -> tuple[Hook, ...]:
         if event is None:

@@ -1,6 +1,7 @@
 """What one web process holds: the config of the moment, the accounts and their signers, and its way to Redis."""
 
 import asyncio
+import time
 
 from whatshooked import logs, metrics
 from whatshooked.boot import follow_reloads, read_again
@@ -24,6 +25,8 @@ from whatshooked.stream.replay import Operator
 log = logs.get("web")
 
 
+#: Seconds that the key of links is used before it is asked for again: a flushed Redis has another.
+_KEY_HELD = 5.0
 #: As large as an event: right at the edge of full a smaller write would be taken where an event is not.
 _EVENT_SIZED = b"." * 4096
 
@@ -47,7 +50,7 @@ class Gateway:
         self.cache = Cache(self.link, self.keys)
         self.outbox = Outbox(self._send, self.keys)
         self.messages = Outbox(self.link, self.keys)
-        self._link_key = b""
+        self._link_key, self._link_key_until = b"", 0.0
         self.store: Store = open_store(config.media)
         self.refused = RefusedReplies(self.link, self.keys)
         self._outboxes = OutboxUpkeep(self.link, self.keys)
@@ -101,9 +104,10 @@ class Gateway:
         return await hooks_now(self.link, self.keys, self.config)
 
     async def link_key(self) -> bytes:
-        """Return what signs links to files, asked for once; raises StreamUnavailable."""
-        if not self._link_key:
-            self._link_key = await link_key(self.link, self.keys)
+        """Return what signs links to files, as it was a moment ago; raises StreamUnavailable."""
+        now = time.monotonic()
+        if not self._link_key or now > self._link_key_until:
+            self._link_key, self._link_key_until = await link_key(self.link, self.keys), now + _KEY_HELD
         return self._link_key
 
     async def operator(self) -> Operator:

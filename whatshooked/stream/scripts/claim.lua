@@ -15,10 +15,12 @@ local token = string.format('%.0f', now + tonumber(ARGV[3]))
 local leased, poisoned, vanished, room = {}, {}, {}, tonumber(ARGV[6])
 local media, hold, late = ARGV[8], string.format('%.0f', now + tonumber(ARGV[9])), tonumber(ARGV[10])
 
--- The hold is over, the file is not there, and nobody was there to fetch it: no hook is claimed that late otherwise. It is
--- held once more, once: a lease without an outcome is counted for it, though it has none.
+-- The hold is over long since, the file is not there, and nobody fetches it: nobody was there to do it. It is held once
+-- more, once: a lease without an outcome is counted for it, though it has none.
 local function hold_again(open, id, score)
   if hook == media or score > now - late or redis.call('HEXISTS', open, media) == 0 then return false end
+  local fetch = redis.call('ZSCORE', KEYS[4], id)
+  if not fetch or tonumber(fetch) > now then return false end -- a lease that holds, or a try that was put off
   local packed = redis.call('HGET', open, hook)
   local rest = packed and string.match(packed, '^w|0|0(.*)$')
   if not rest then return false end
