@@ -120,27 +120,7 @@ def observe(journal: Journal) -> None:
 
 def _observe_files(journal: Journal) -> None:
     """Write every lease on a file with its recorded end to the journal, and every look-up that cannot have failed."""
-
-    def routing(call: Call) -> Call:
-        @functools.wraps(call)
-        async def route(self: Any, routes: Any, *rest: Any, **named: Any) -> Any:
-            routed = await call(self, routes, *rest, **named)
-            for one in routes:
-                if one.id in routed.ids and any(want.leased for want in one.wants if want.hook_id == FETCH):
-                    journal.post((one.id, FETCH))
-            return routed
-
-        return route
-
-    def claiming(call: Call) -> Call:
-        @functools.wraps(call)
-        async def claim(*arguments: Any, **named: Any) -> Any:
-            claimed = await call(*arguments, **named)
-            for lease in claimed[FETCH].leases if FETCH in claimed else ():
-                journal.post((lease.event_id, FETCH))
-            return claimed
-
-        return claim
+    _observe_leases(journal)
 
     def noting(call: Call) -> Call:
         @functools.wraps(call)
@@ -165,10 +145,34 @@ def _observe_files(journal: Journal) -> None:
 
         return look_up
 
-    wrap("whatshooked.stream.consume", "Consumer.route", routing)
-    wrap("workers.due", "claim", claiming)
     wrap("whatshooked.stream.media", "Findings._flush", noting)
     wrap("workers.fetch", "Fetch._look_up", asking)
+
+
+def _observe_leases(journal: Journal) -> None:
+    def routing(call: Call) -> Call:
+        @functools.wraps(call)
+        async def route(self: Any, routes: Any, *rest: Any, **named: Any) -> Any:
+            routed = await call(self, routes, *rest, **named)
+            for one in routes:
+                if one.id in routed.ids and any(want.leased for want in one.wants if want.hook_id == FETCH):
+                    journal.post((one.id, FETCH))
+            return routed
+
+        return route
+
+    def claiming(call: Call) -> Call:
+        @functools.wraps(call)
+        async def claim(*arguments: Any, **named: Any) -> Any:
+            claimed = await call(*arguments, **named)
+            for lease in claimed[FETCH].leases if FETCH in claimed else ():
+                journal.post((lease.event_id, FETCH))
+            return claimed
+
+        return claim
+
+    wrap("whatshooked.stream.consume", "Consumer.route", routing)
+    wrap("workers.due", "claim", claiming)
 
 
 if __name__ == "__main__":
