@@ -86,7 +86,8 @@ class Attempts:
 
     def start(self, attempt: Attempt, then: Callable[[], None] | None = None) -> None:
         """Begin an attempt whose slot is taken; `then` runs when it is over."""
-        self._slots.pace.attempt(time.monotonic())
+        if attempt.body:  # one with a file is what files wait for, not what they give way to
+            self._slots.pace.attempt(time.monotonic())
         task = asyncio.create_task(self._run(attempt))
         self._tasks[task] = attempt
         task.add_done_callback(self._tasks.pop)
