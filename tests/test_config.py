@@ -158,6 +158,16 @@ def test_byte_order_mark_is_no_fault(files: Files) -> None:
             "server.password: is the value of an example, which anybody knows; choose your own",
         ),
         (
+            lambda d: d["media"].update(storage_options={"region": "eu"}),
+            "media.storage_options: without effect: files go to media.data_path; name the store in media.storage",
+        ),
+        (
+            lambda d: d["whatsapp"][0]["business_api"].pop("app_secret"),
+            "whatsapp[0].business_api.app_secret: missing, so webhooks are accepted without proof that Meta sent them, "
+            "and strangers can use up the look-ups of files; add business_api.app_secret (app dashboard > App settings "
+            "> Basic > App secret)",
+        ),
+        (
             lambda d: d["server"].pop("username"),
             "server.username: missing, so Basic authentication is off; set both server.username and .password",
         ),
