@@ -69,8 +69,8 @@ def replay(options: argparse.Namespace) -> int:
     print(f"replayed {count}")
     if options.id and not (count or options.hook or options.again):
         print(
-            "no hook is left that wants it and has not got it: --hook ID tells one once more, --again tells all of them "
-            "and sends their replies again",
+            "no hook is left that wants it and has not got it: --hook ID tells one once more, --again tells all and "
+            "sends their replies again",
             file=sys.stderr,
         )
     return 0
