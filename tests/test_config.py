@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.configs import PLANTED, TODAY, Document, Files, changed, old_file, small_file
+from tests.conftest import REPO
 from whatshooked.config import MessageCache, load, schema
 
 
@@ -101,6 +103,15 @@ def test_working_additions_load(files: Files) -> None:
 def test_duration_is_read_in_seconds(files: Files, written: object, seconds: float) -> None:
     """A duration is a number of seconds or a number with its unit."""
     assert files.load(changed("hooks/0/timeout", written)).config.hooks[0].timeout == pytest.approx(seconds)
+
+
+def test_the_page_s_example_loads(files: Files) -> None:
+    """What stands in docs/configuration.md can be copied."""
+    (example,) = re.findall(
+        r"^```json\n(.*?)^```$", (REPO / "docs/configuration.md").read_text(), re.DOTALL | re.MULTILINE
+    )
+    loaded = files.load(small_file() | json.loads(example), {"S3_KEY_ID": "k", "S3_SECRET": "s"})
+    assert (loaded.config.media.link_ttl, loaded.warnings) == (172_800.0, ())
 
 
 def test_values_from_variables_and_files(files: Files, tmp_path: Path) -> None:
