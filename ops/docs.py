@@ -20,12 +20,28 @@ Written by `make docs` from the model in `whatshooked/config/model.py`; a test h
 
 `config.json` is given with `-c FILE`, else named by `WHATSHOOKED_CONFIG`, else `./config.json`. `whatshooked check`
 says every fault and warning at once, `whatshooked schema` prints the JSON Schema for your editor, SIGHUP reads the file
-again (all of it or nothing; address and Redis stay until a restart).
+again (all of it or nothing; address, Redis and where files are stored stay until a restart).
 
+A duration ("number or string") is seconds, or a number with its unit: `15`, `"500ms"`, `"15s"`, `"2m"`, `"1h"`, `"3d"`.
 Any value may be `env:NAME` or `file:/path` instead, so that no secret stands in the file. An unknown key in `redis` or
 `metrics` is refused, elsewhere it is a warning that names the nearest known one.
 """
 
+#: What stands behind a section's table.
+_EXAMPLES = {
+    "media": """\
+Files in a bucket of any S3-compatible server; S3 itself needs no `endpoint`, and without `storage_options` the usual
+variables of the environment (`AWS_ACCESS_KEY_ID`, `AWS_REGION`, ...) or the machine's role are taken:
+
+```json
+{"media": {"base_url": "https://wh.shop.example", "link_ttl": "2d", "storage": "s3://whatsapp-files/production",
+  "storage_options": {"endpoint": "https://s3.shop.example", "region": "eu-central-1",
+    "access_key_id": "env:S3_KEY_ID", "secret_access_key": "env:S3_SECRET"}}}
+```
+
+For `gs://` it is `service_account` (a key file's path), for `az://` `account_name` and `account_key`.
+"""
+}
 #: Where a section stands in the file, by its Struct, for the list of what is refused.
 _PLACES: dict[type, str] = {
     Hook: "hooks[]",
@@ -64,7 +80,8 @@ def _section(path: str, node: dict[str, Any]) -> str:
         default = "required" if name in required else _default(below)
         meaning = "see below" if "properties" in below else below.get("description", "")
         lines.append(f"| `{name}` | {_type(below)} | {default} | {_cell(meaning)} |")
-    return "\n".join(lines) + "\n"
+    example = f"\n{_EXAMPLES[path]}" if path in _EXAMPLES else ""
+    return "\n".join(lines) + "\n" + example
 
 
 def _type(node: dict[str, Any]) -> str:
@@ -101,8 +118,8 @@ def _refused() -> str:
         "## Not in this version\n\n"
         "These keys are refused by name, since a config must not promise what nobody keeps: "
         + ", ".join(names)
-        + ". `redis.mode` can be `standalone` alone, `redis.shards` 1 alone. Loaded with a warning, without effect "
-        "yet: accounts of type `whatsmeow`, `media.*`, `event_logger.*`, `database.*`.\n"
+        + ". `redis.mode` can be `standalone` alone, `redis.shards` 1 alone. Loaded, without effect yet: accounts of "
+        "type `whatsmeow` and an enabled `event_logger`, each with a warning, and `database`.\n"
     )
 
 

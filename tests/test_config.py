@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.configs import PLANTED, TODAY, Document, Files, changed, old_file, small_file
+from tests.conftest import REPO
 from whatshooked.config import MessageCache, load, schema
 
 
@@ -103,6 +105,15 @@ def test_duration_is_read_in_seconds(files: Files, written: object, seconds: flo
     assert files.load(changed("hooks/0/timeout", written)).config.hooks[0].timeout == pytest.approx(seconds)
 
 
+def test_the_page_s_example_loads(files: Files) -> None:
+    """What stands in docs/configuration.md can be copied."""
+    (example,) = re.findall(
+        r"^```json\n(.*?)^```$", (REPO / "docs/configuration.md").read_text(), re.DOTALL | re.MULTILINE
+    )
+    loaded = files.load(small_file() | json.loads(example), {"S3_KEY_ID": "k", "S3_SECRET": "s"})
+    assert (loaded.config.media.link_ttl, loaded.warnings) == (172_800.0, ())
+
+
 def test_values_from_variables_and_files(files: Files, tmp_path: Path) -> None:
     """Any string may stand elsewhere, also where a number or a boolean is wanted; a file's last line end is no part."""
     (tmp_path / "secret").write_text("from-file\r\n")
@@ -156,6 +167,16 @@ def test_byte_order_mark_is_no_fault(files: Files) -> None:
         (
             lambda d: d["server"].update(password="secure_password"),
             "server.password: is the value of an example, which anybody knows; choose your own",
+        ),
+        (
+            lambda d: d["media"].update(storage_options={"region": "eu"}),
+            "media.storage_options: without effect: files go to media.data_path; name the store in media.storage",
+        ),
+        (
+            lambda d: d["whatsapp"][0]["business_api"].pop("app_secret"),
+            "whatsapp[0].business_api.app_secret: missing, so webhooks are accepted without proof that Meta sent them, "
+            "and strangers can use up the look-ups of files; add business_api.app_secret (app dashboard > App settings "
+            "> Basic > App secret)",
         ),
         (
             lambda d: d["server"].pop("username"),

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from tests import meta
@@ -15,7 +16,12 @@ from tests.files import KINDS, downloads, lookups, message, of_meta, on_disk, po
 from tests.receiver import Receiver
 from tests.simulated import Meta
 from tests.streams import until
+from whatshooked.events import Event
+from whatshooked.stream.cache import Cached, HookState
+from whatshooked.stream.record import Record
+from whatshooked.stream.views import view
 
+WAITING = HookState("waiting", 0, 1_790_000_060_000, None, None)
 MakeGateway = Callable[..., Gateway]
 
 
@@ -171,10 +177,26 @@ async def test_links_without_an_end_want_credentials(
     assert (await gateway.api("GET", path)).content == found.content
 
 
+@pytest.mark.parametrize(
+    ("hooks", "file", "said"),
+    [
+        ({}, None, "not fetched"),
+        ({"h1": WAITING}, Record(error="the file did not come in time"), "the file did not come in time"),
+        ({"_media": WAITING, "h1": WAITING}, None, "being fetched"),
+        ({"_media": WAITING, "h1": WAITING}, Record(error="the file did not come in time"), "being fetched"),
+    ],
+)
+def test_a_listing_says_what_keeps_a_file_away(hooks: dict[str, HookState], file: Record | None, said: str) -> None:
+    """One that is on its way has not failed, also when a replay fetches it once more."""
+    event = Event(1, "message.received", "shop", b'{"id": "wamid.1", "type": "image", "image": {"id": "1"}}')
+    shown = view(Cached("1790000000000-0", event, "waiting", hooks, file))
+    assert msgspec.json.decode(shown.payload)["media"]["error"] == said
+
+
 async def test_files_that_wait_are_seen(
     make_gateway: MakeGateway, sim: Meta, receiver: Receiver, tmp_path: Path
 ) -> None:
-    """What is being fetched, and what waits for a place, stands in the metrics as due at `_media`."""
+    """What is being fetched, and what waits for a place, stands in cache and metrics as due at `_media`."""
     gateway = await started(make_gateway, sim, tmp_path / "files", hook("h1", receiver.url()), concurrency=1)
     sim.world.knobs.drip = 1.0
     await post(gateway, *(message(sim, stored(sim, content=b"%d" % n, fault="slow", times=1)) for n in range(3)))
@@ -183,4 +205,7 @@ async def test_files_that_wait_are_seen(
         return 'whatshooked_hook_due{hook="_media"} 3.0' in (await gateway.client.get(f"{gateway.base}/metrics")).text
 
     await until(seen)
+    for event in await gateway.cached(3):
+        assert event["hooks"].keys() == {"_media", "h1"}
+        assert event["payload"]["media"]["error"] == "being fetched"
     assert len(await receiver.wait(3)) == 3

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from tests import meta
+from tests.commands import run
 from tests.conftest import Gateway, hook
 from tests.receiver import Received, Receiver, status
 from tests.streams import ENDED, LONG, Rig, a_hook
@@ -73,6 +74,19 @@ async def test_history_is_replayed_to_named_hooks_or_again(make_gateway: MakeGat
     await gateway.cached(0)
     assert [len(_at(receiver, path)) for path in ("/1", "/2")] == [2, 3]
     assert all(one.headers.get("webhook-replay") == "true" for one in receiver.received[2:])
+
+
+async def test_the_command_says_why_nobody_gets_it(gateway: Gateway, receiver: Receiver) -> None:
+    """A replay of what every hook took names the options that reach them all the same; with one there is no hint."""
+    await gateway.post(meta.webhook(meta.value(meta.text())))
+    event_id = (await receiver.wait(1))[0].json["event_id"]
+    await gateway.cached(0)
+    said = await run("cache", "replay", event_id, "-c", str(gateway.path))
+    assert (said.code, said.out) == (0, "replayed 0\n")
+    assert "--hook ID tells one once more, --again" in said.err
+    said = await run("cache", "replay", event_id, "--hook", "h1", "-c", str(gateway.path))
+    assert (said.code, said.out, said.err) == (0, "replayed 1\n", "")
+    assert (await receiver.wait(2))[1].headers["webhook-replay"] == "true"
 
 
 async def test_history_goes_to_a_hook_that_is_new(make_gateway: MakeGateway, receiver: Receiver, rig: Rig) -> None:

@@ -267,11 +267,16 @@ def test_the_config_is_found_by_option_variable_or_place(tmp_path: Path) -> None
 
 
 def test_commands_that_look_into_redis(tmp_path: Path, redis_url: str, prefix: str) -> None:
-    """cache, hook and fsck say what they found and nothing else, with an exit code that means something."""
+    """cache, hook and fsck say what they found and nothing else, with an exit code that means something.
+
+    That there is nothing is said beside standard output, which is for programs.
+    """
     config(tmp_path, redis={"url": redis_url, "prefix": prefix})
     stats = command("cache", "stats", cwd=tmp_path)
     assert (stats.returncode, stats.stdout, stats.stderr) == (0, "0 cached, oldest none\n", "")
-    assert command("cache", "list", cwd=tmp_path).stdout == ""
+    listed = command("cache", "list", cwd=tmp_path)
+    assert (listed.stdout, listed.stderr) == ("", "the cache is empty\n")
+    assert command("cache", "list", "--after", "1-1", cwd=tmp_path).stderr == "nothing is cached behind 1-1\n"
     assert command("cache", "replay", cwd=tmp_path).stdout == "replayed 0\n"
     assert command("cache", "replay", "1-1", cwd=tmp_path).returncode == 1
     assert command("cache", "delete", "1-1", cwd=tmp_path).returncode == 1

@@ -6,7 +6,7 @@ import hashlib
 import random
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
@@ -19,6 +19,7 @@ from whatshooked.cli.simulate import burst
 from whatshooked.cli.simulate.command import row
 from whatshooked.meta.signature import Signer, Verdict
 from whatshooked.simulator.people import inbound
+from whatshooked.simulator.world.model import MediaFault
 
 
 async def simulate(*arguments: str) -> int:
@@ -67,6 +68,33 @@ async def test_send_brings_its_file(sim: Meta, tmp_path: Path) -> None:
     assert (document["filename"], document["mime_type"]) == ("plan.pdf", "application/pdf")
     assert base64.b64decode(document["sha256"]) == hashlib.sha256(path.read_bytes()).digest()
     assert (await sim.ask("GET", document["id"])).json()["file_size"] == 15
+
+
+async def test_send_spoils_its_file(sim: Meta, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """--fault makes all downloads of the file go wrong, a sample's too; it is refused where it can do nothing."""
+    path = tmp_path / "plan.pdf"
+    path.write_bytes(b"%PDF-1.4 a plan")
+    assert await simulate("send", "image", "--sim", sim.url, "--fault", "slow") == 0
+    assert await simulate("send", "document", "--sim", sim.url, "--fault", "short", "--file", str(path)) == 0
+    assert [(one.fault, one.faults_left) for one in sim.state.media.values()] == [("slow", 0), ("short", 0)]
+    capsys.readouterr()
+    for arguments, said in (
+        (["text", "--fault", "slow"], "brings no file"),
+        (["image", "--fault", "odd"], "fault: Invalid enum value 'odd'"),
+    ):
+        assert await simulate("send", *arguments, "--sim", sim.url) == 1
+        assert said in capsys.readouterr().err
+    at_gateway = ("--gateway", "http://127.0.0.1:9/", "--app-secret", "s", "--number-id", "1")
+    assert await simulate("send", "image", "--fault", "slow", *at_gateway) == 1
+    assert "use --sim" in capsys.readouterr().err
+
+
+def test_help_names_every_fault(capsys: pytest.CaptureFixture[str]) -> None:
+    """Which the help knows without loading the simulator."""
+    with pytest.raises(SystemExit):
+        main(["simulate", "send", "--help"])
+    said = capsys.readouterr().out
+    assert [name for name in get_args(MediaFault) if name not in said] == []
 
 
 async def test_status_and_notify(sim: Meta, capsys: pytest.CaptureFixture[str]) -> None:

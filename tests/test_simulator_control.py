@@ -142,10 +142,16 @@ async def test_knobs(sim: Meta) -> None:
 
 
 async def test_rules_are_checked(sim: Meta) -> None:
-    """A rule with an unknown fault or key is refused."""
+    """A rule with an unknown fault or key is refused, and one whose path no call of Graph has."""
     assert "fault" in (await error(sim, "POST", "rules", json={"fault": "odd"}))[1]
     assert "pth" in (await error(sim, "POST", "rules", json={"fault": "reset", "pth": "x"}))[1]
     assert (await error(sim, "POST", "rules", content=b"{"))[0] == 400
+    for path, said in (
+        ("/_files/*", "POST /_sim/media/ID"),
+        ("/_sim/*", "no rule touches"),
+        ("messages", "*/messages"),
+    ):
+        assert said in (await error(sim, "POST", "rules", json={"fault": "reset", "path": path}))[1]
     assert sim.world.rules == []
 
 

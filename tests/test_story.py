@@ -48,6 +48,23 @@ def test_the_whole_path_has_one_number() -> None:
     assert "Ana sends text: Hi" in lines[0]
 
 
+@pytest.mark.parametrize(
+    ("media", "said"),
+    [
+        ({"url": "http://localhost:8080/api/media/demo/a.jpg", "size": 159}, "159 bytes, http://localhost:8080/api/m"),
+        ({"filename": "", "error": "the file did not come in time"}, "none: the file did not come in time"),
+    ],
+)
+def test_a_file_is_told(media: dict[str, Any], said: str) -> None:
+    """Where it can be had, or why not, before who took the message."""
+    story = Story({})
+    story.of_meta(_inbound())
+    story.of_hook("hook.success", _attempt())
+    lines = story.of_hook("message.received", _received() | {"media": media})
+    assert _words(lines) == ["#1 file", "#1 delivered"]
+    assert f"file       {said}" in lines[0]
+
+
 def test_a_delivery_may_be_told_before_its_message() -> None:
     """`hook.success` may overtake the event it is about: its line waits for the number."""
     story = Story({})

@@ -21,11 +21,14 @@ out      workers/consumer.py        reads entries (stream/consume.py) and asks h
          stream/scripts/retry.lua   due again (hooks/retry.py says when), or dead and kept
 
 files    workers/media.py           an event with a file is routed to `_media` first, and the hooks are held for it
-         workers/fetch.py           where is it (meta/attachment.py, meta/media.py), is it what was told, keep it
-                                    (media/store.py, media/part.py); workers/fetch_retry.py, workers/pace.py say when
+         workers/fetch.py           where is it (meta/attachment.py, meta/media.py), is it what was told, keep it;
+                                    workers/fetch_retry.py, workers/pace.py say when
+         media/store.py             what keeps files does: media/local.py in a folder, media/remote.py in a bucket
+         media/part.py              one on its way in, unseen until it is whole (media/names.py says how it is called)
          stream/scripts/media_done.lua   what was found (stream/record.py) is noted, and the hooks are let go
          workers/bodies.py          the payload with the file as this hook wants it (media/links.py)
-         web/media.py               serves it; workers/files.py has it removed in time (media/retention.py)
+         web/media.py               serves it, to hooks by a signed link
+         workers/files.py           has media/sweep.py remove those that media/retention.py says have to go
 
 back     meta/reply.py              what the hook's answer asks to send (meta/send checks it); workers/replies.py
                                     hands it to DONE, which keeps it in the same step
@@ -56,11 +59,6 @@ at       stream/replay.py           replay, delete, clear
          stream/registry.py         which hooks there are, and their run-time switches
          stream/fsck.py             do the keys agree? stream/outbox_fsck.py asks it of the outboxes
          web/cache.py               the same as an API, with web/hooks.py and web/auth.py; web/health.py has the metrics
-
-files    media/store.py              what keeps files does: media/local.py in a folder, media/remote.py in a bucket;
-         media/part.py              one on its way in, unseen until it is whole (media/names.py says how it is called)
-         web/media.py               serves them, to hooks by a signed link (media/links.py)
-         media/sweep.py             removes those that media/retention.py says have to go
 
 around   config/__init__.py         config.json -> frozen Structs, every fault at once
          boot.py                    what each process does first; embedded/__init__.py is the bundled server

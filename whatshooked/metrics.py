@@ -79,8 +79,8 @@ STATUS_SECONDS = Histogram(
 #: Nobody knows whether these were sent: list them with GET /api/messages?state=unknown.
 OUTBOX_UNKNOWN = Counter("whatshooked_messages_unknown", "Messages whose send had no answer", ["account"])
 #: stored is what should be; gone, too_large, wrong_hash, wrong_type: see the message's `media.error` in the cache and
-#: replay it within seven days; http, network, late: Meta's file host; graph, budget: see the log and `doctor`; store:
-#: the disk or bucket; killed: report it.
+#: replay it while Meta has the file and we the event; http, network, late: Meta's file host; graph, budget: see the log
+#: and `doctor`; no_account: this config; redis: whether it is there; store: the disk or bucket; killed: report it.
 MEDIA_FETCHES = Counter("whatshooked_media_fetches", "Tries to fetch a file, by result", ["result"])
 #: Grows with Meta's file host, or the store's disk.
 MEDIA_SECONDS = Histogram("whatshooked_media_seconds", "Time to fetch and store a file (seconds)", buckets=_FAST)

@@ -26,7 +26,10 @@ def listing(options: argparse.Namespace) -> int:
         refused = await RefusedReplies(link, keys).of_events(one.id for one in found)
         return [(one, refused.get(one.id, {})) for one in found]
 
-    for cached, refused in with_redis(work):
+    found = with_redis(work)
+    if not found:
+        print(f"nothing is cached behind {options.after}" if options.after else "the cache is empty", file=sys.stderr)
+    for cached, refused in found:
         print(msgspec.json.encode(view(cached, refused)).decode() if options.json else _line(cached, refused))
     return 0
 
@@ -64,6 +67,12 @@ def replay(options: argparse.Namespace) -> int:
         print(f"there is no {' or no '.join(named)}", file=sys.stderr)
         return 1
     print(f"replayed {count}")
+    if options.id and not (count or options.hook or options.again):
+        print(
+            "no hook is left that wants it and has not got it: --hook ID tells one once more, --again tells all and "
+            "sends their replies again",
+            file=sys.stderr,
+        )
     return 0
 
 

@@ -197,6 +197,7 @@ def _document(demo: Demo) -> dict[str, Any]:
                 ["message.received", "hook.success", "hook.failed"],
             ),
         ],
+        "media": {"data_path": str(demo.folder.path / "media")},
         "message_cache": {"data_path": str(demo.folder.path / "message_cache")},
     }
 

@@ -93,7 +93,11 @@ class Media(Section, frozen=True, kw_only=True):
 
     data_path: Annotated[str, about("directory of stored files")] = "./data/media"
     mode: Annotated[Mode, about("how a payload carries media")] = "link"
-    base_url: Annotated[Url | None, about("prefix of links in payloads; by default http://localhost:<port>")] = None
+    base_url: Annotated[
+        str | None,
+        kind("base_url"),
+        about("where hooks reach the gateway, without /api/media; by default http://localhost:<port>"),
+    ] = None
     max_wait: Annotated[
         float, Meta(gt=0, le=3600), kind("duration"), about("a message waits this long at most for its file")
     ] = 60.0
@@ -122,7 +126,9 @@ class Media(Section, frozen=True, kw_only=True):
         tuple[Host, ...], about("where a token may be sent for a file, beside the host of `graph_url`; * opens a name")
     ] = ("*.fbsbx.com", "*.fbcdn.net", "*.whatsapp.net", "graph.facebook.com")
     max_age_days: Annotated[
-        float, Meta(ge=0, le=36_500), about("days a file is kept beyond the event that needs it; 0: for ever")
+        float,
+        Meta(ge=0, le=36_500),
+        about("days a file is kept from when it was stored, longer while a cached event needs it; 0: for ever"),
     ] = 30.0
     max_total_bytes: Annotated[
         int, Meta(ge=0, le=10**16), about("bytes of files kept at most, oldest go first; 0: no bound")

@@ -106,7 +106,9 @@ def cautions(config: Config, today: date) -> Iterator[Finding]:
     for n, hook in enumerate(config.hooks):
         yield from _hook(f"hooks[{n}]", hook, accounts)
     yield from _access(config)
-    yield from _media(config)
+    yield from _links(config)
+    if config.media.storage_options and config.media.storage is None:
+        yield "media.storage_options", "without effect: files go to media.data_path; name the store in media.storage"
     yield from _not_yet(config)
 
 
@@ -126,8 +128,8 @@ def _api(path: str, api: BusinessApi, today: date) -> Iterator[Finding]:
     if not api.app_secret:
         yield (
             f"{path}.app_secret",
-            "missing, so webhooks are accepted without proof that Meta sent them; add business_api.app_secret "
-            "(app dashboard > App settings > Basic > App secret)",
+            "missing, so webhooks are accepted without proof that Meta sent them, and strangers can use up the "
+            "look-ups of files; add business_api.app_secret (app dashboard > App settings > Basic > App secret)",
         )
     if text := version_end(api.api_version, today):
         yield f"{path}.api_version", f"{text}; use {DEFAULT_VERSION}"
@@ -189,7 +191,7 @@ def _access(config: Config) -> Iterator[Finding]:
             yield f"server.{name}", "is the value of an example, which anybody knows; choose your own"
 
 
-def _media(config: Config) -> Iterator[Finding]:
+def _links(config: Config) -> Iterator[Finding]:
     if config.media.base_url or not any((hook.media_mode or config.media.mode) != "base64" for hook in config.hooks):
         return
     far = [n for n, hook in enumerate(config.hooks) if urlsplit(hook.url).hostname not in HERE]

@@ -12,8 +12,6 @@ from whatshooked.simulator.graph import refusals
 from whatshooked.simulator.rules import Rule
 from whatshooked.simulator.world.world import Logged, World
 
-#: Paths of ours, which no rule touches.
-_OURS = ("/_sim", "/_files")
 #: Linger on, for no time at all.
 _NO_LINGER = struct.pack("ii", 1, 0)
 _HTML = b"<!DOCTYPE html><html><head><title>Error</title></head><body>Sorry, something went wrong.</body></html>"
@@ -122,7 +120,7 @@ async def _break_off(receive: Receive, send: Any) -> None:
 
 
 def _is_ours(path: str) -> bool:
-    return path.startswith(tuple(f"{ours}/" for ours in _OURS)) or path in _OURS
+    return path.startswith(tuple(f"{ours}/" for ours in rules.OURS)) or path in rules.OURS
 
 
 def _refusal(rule: Rule) -> refusals.Refusal | None:

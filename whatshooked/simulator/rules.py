@@ -16,6 +16,10 @@ Fault = Literal[
     "reset_after",  # the call is done, the connection breaks
     "slow_body",  # the call is done, its answer drips
 ]
+#: Paths of ours, which no rule touches.
+OURS = ("/_sim", "/_files")
+#: What a path's pattern may begin with, beside the slash.
+_WILD = ("*", "?", "[")
 #: Faults that hit the answer of a call that is done.
 AFTER = frozenset({"hang_after", "reset_after", "slow_body"})
 
@@ -36,6 +40,13 @@ class Rule(Struct, kw_only=True, forbid_unknown_fields=True):
     seconds: float = 30.0
     #: Matching calls so far.
     seen: int = 0
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for a path that no call of Graph has."""
+        if self.path.startswith(OURS):
+            raise ValueError("no rule touches /_sim and /_files: POST /_sim/media/ID spoils a file's downloads")
+        if not self.path.startswith(("/", *_WILD)):
+            raise ValueError("a path begins with / or a wildcard, such as */messages")
 
 
 def chosen(rules: list[Rule], method: str, path: str) -> Rule | None:

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from whatshooked.events import received_ms
+from whatshooked.keys import MEDIA_HOOK
 from whatshooked.meta import flatten
 from whatshooked.meta.flatten import NOT_FETCHED, Handed
 from whatshooked.stream.cache import Cached, HookState
@@ -65,6 +66,8 @@ def view(cached: Cached, refused: Mapping[str, Refused] | None = None) -> EventV
 def _file(cached: Cached) -> Handed:
     """Return the message's file as a listing shows it: its name under /api/media, or what keeps it away."""
     found = cached.file
+    if MEDIA_HOOK in cached.hooks:  # for the first time, or once more: what was noted before is old
+        return Handed(error="being fetched")
     if found is None:
         return NOT_FETCHED
     return Handed(found.filename, found.mime_type, found.size, error=found.error)

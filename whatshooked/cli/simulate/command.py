@@ -15,7 +15,7 @@ from whatshooked.cli.simulate.target import Misused, Object, Refused, opened
 from whatshooked.simulator.people.offline import FIELDS, KINDS, VARIANTS
 
 #: Options of `send` that stand in the message under their own name.
-_SAID = ("kind", "variant", "text", "about", "choice", "emoji", "group", "new_phone")
+_SAID = ("kind", "variant", "text", "fault", "about", "choice", "emoji", "group", "new_phone")
 #: Where the variants stand in a list, behind the longest name.
 _COLUMN = 35
 

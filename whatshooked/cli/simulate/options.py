@@ -11,6 +11,8 @@ Plays Meta and its users: a stand-in for the Cloud API; messages, statuses and n
 
 They come from the stand-in (--sim), which `whatshooked simulate serve` starts, or go straight to any gateway
 (--gateway URL --app-secret S). What that gateway sends is then not seen here: it asks its own Graph."""
+#: The simulator's MediaFault, which is not loaded for the sake of a help text.
+_FAULTS = "slow, wrong_hash, truncated, short, oversize, endless, wrong_type, redirect, redirect_away"
 _SCRIPT = """\
 FILE is a JSON array of steps, an object with `steps`, or one step a line. A step is one of
 
@@ -78,6 +80,7 @@ def _send(send: argparse.ArgumentParser, call: Call) -> None:
     send.add_argument("--from", dest="from_", default="", metavar="P", help="who writes: phone or user id")
     send.add_argument("--text", default="", metavar="T", help="what is said, or the caption")
     send.add_argument("--file", metavar="F", help="the file of a media message (default a sample)")
+    send.add_argument("--fault", default="", metavar="F", help=f"how its download goes wrong: {_FAULTS}")
     send.add_argument("--about", default="", metavar="ID", help="message replied to, reacted to, edited, taken back")
     send.add_argument("--choice", default="", metavar="ID", help="id of the button or row that is chosen")
     send.add_argument("--emoji", default="", metavar="E", help="of a reaction")

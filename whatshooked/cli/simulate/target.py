@@ -186,6 +186,8 @@ def _foreign(number_id: str) -> str:
 
 def made(maker: Offline, message: Object) -> Post:
     """Return the webhook of a message given as data; raises Refused."""
+    if message.get("fault"):
+        raise Refused("a gateway fetches files from its own Graph, which --fault does not reach; use --sim")
     try:
         return maker.arrival(msgspec.convert(message, Arrival))
     except (ValueError, msgspec.ValidationError) as error:

@@ -1,7 +1,7 @@
 """The path of each message in lines for a person: in, stored, delivered, reply, ticks; pure.
 
 Three tell it: the simulated Meta (what was written, answered, sent), the gateway's `hook.*` events (who took it), and
-the messages themselves (which event is which message).
+the messages themselves (which event is which message, and where its file is).
 """
 
 from typing import Any
@@ -91,7 +91,7 @@ class Story:
     def _known(self, found: Object) -> list[str]:
         """Learn which event a message is; one that the simulated Meta knows nothing of came from elsewhere."""
         event_id, number = str(found.get("event_id")), self._numbers.get(str(found.get("message_id")))
-        lines = self._early.pop(event_id, [])
+        lines = _file(found.get("media")) + self._early.pop(event_id, [])
         if number is None:
             self._count = number = self._count + 1
             said = f"{found.get('message_type')}{_quoted(found.get('text'))}"
@@ -122,6 +122,15 @@ def _tick(news: Object) -> str:
     if news["status"] == "failed":
         return f"failed     with {', '.join(map(str, news.get('codes') or ())) or 'no code'}"
     return f"           {_TICKS.get(news['status'], news['status'])}"
+
+
+def _file(media: Any) -> list[str]:
+    """Return the line on a message's file, none when it brings none."""
+    if not isinstance(media, dict):
+        return []
+    if not media.get("url"):
+        return [f"file       none: {media.get('error') or 'no link'}"]
+    return [f"file       {media.get('size')} bytes, {media['url']}"]
 
 
 def _again(attempt: Any) -> str:

@@ -71,7 +71,11 @@ def _details(world: World, number: Number, user: User, wanted: Arrival, own: str
     known: Object = {"about": about, "author": author}
     if wanted.kind in _MEDIA and own != "too_large":
         file = _file(world, number, wanted, own)
+        if wanted.fault:
+            file.fault, file.faults_left = wanted.fault, 0
         known |= {"media": media.webhook_object(world, file), "filename": wanted.filename or file.filename}
+    elif wanted.fault:
+        raise ValueError(f"this message brings no file that could be {wanted.fault}; {', '.join(_MEDIA)} do")
     if wanted.kind == "system":
         phone = digits(wanted.new_phone) or f"{user.phone[:-4] or '1555010'}{world.random.randrange(10_000):04d}"
         known |= {"new_phone": phone, "new_user_id": ids.bsuid(phone, world.random)}

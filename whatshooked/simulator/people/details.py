@@ -7,6 +7,8 @@ from typing import Any
 
 from msgspec import Struct
 
+from whatshooked.simulator.world.model import MediaFault
+
 Object = dict[str, Any]
 
 #: A catalogue and one of its products, made up.
@@ -53,6 +55,8 @@ class Arrival(Struct, kw_only=True, forbid_unknown_fields=True, rename={"from_":
     about: str = ""
     #: Id of a file, by default a sample.
     media: str = ""
+    #: How all downloads of that file misbehave.
+    fault: MediaFault = ""
     filename: str = ""
     emoji: str = Details().emoji
     latitude: float = Details().latitude
