@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from msgspec import structs
+
 from ops.faults.mutants import in_script
 from ops.faults.steps import Call, wrap
 
@@ -51,14 +53,14 @@ def _kept_in_two() -> None:
         with place.open("ab") as file:
             file.write(content)
 
-    def wrapping(_: Call) -> Call:
-        async def keep(self: Any, part: Path, account_id: str, filename: str, about: Any) -> None:
+    def wrapping(_: Call) -> Callable[..., None]:
+        def keep(self: Any, part: Path, account_id: str, filename: str, about: Any) -> None:
             self._describe(account_id, filename, about)
-            place, content = self._folder / account_id / filename, await asyncio.to_thread(part.read_bytes)
+            place, content = self._folder / account_id / filename, part.read_bytes()
             place.parent.mkdir(parents=True, exist_ok=True)
             place.unlink(missing_ok=True)
             add(place, content[: len(content) // 2])
-            await gap()
+            asyncio.run(gap())  # in a thread of the store's
             add(place, content[len(content) // 2 :])
 
         return keep
@@ -72,10 +74,12 @@ def _noted_before_kept() -> None:
 
     def keeping(_: Call) -> Call:
         async def keep(self: Any, account_id: str, filename: str, about: Any) -> None:
-            await self._flush(sync=True)
+            about = structs.replace(about, sha256=self.digest(), size=self.size)
+            place, self._here = self._here, None
+            await asyncio.to_thread(self._finish, self._taken(), account_id, filename, about)
             aside = self._path.with_suffix(".aside")
             aside.hardlink_to(self._path)
-            waiting[filename] = functools.partial(self._place, aside, account_id, filename, about)
+            waiting[filename] = functools.partial(place, aside, account_id, filename, about)
 
         return keep
 
@@ -86,7 +90,7 @@ def _noted_before_kept() -> None:
             await gap()
             for one in findings:
                 if (keep := waiting.pop(one.record.filename, None)) is not None:
-                    await keep()
+                    await asyncio.to_thread(keep)
             return answers
 
         return flush
