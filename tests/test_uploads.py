@@ -197,6 +197,10 @@ async def test_a_refused_message_lets_its_file_be_uploaded_anew(shop: Gateway, s
     body = {"to": ANA, "type": "image", "image": {"stored": name}}
     states = [(await shop.api("POST", "/api/messages?wait=10", json=body)).json()["state"] for _ in range(3)]
     assert (states, uploads(sim)) == (["failed", "sent", "sent"], 2)
+    stranger = await shop.api("POST", "/api/messages?wait=10", json=body | {"to": "+4915112345000"})
+    again = await shop.api("POST", "/api/messages?wait=10", json=body)
+    assert (stranger.json()["state"], again.json()["state"]) == ("failed", "sent")
+    assert uploads(sim) == 2, "who it was for was refused, not what was in it"
 
 
 async def test_an_id_is_a_number_s_own(link: Link, keys: Keys) -> None:

@@ -12,7 +12,7 @@ import msgspec
 from whatshooked import logs, metrics
 from whatshooked.config import Account, Config
 from whatshooked.errors import OutboxFull, StreamUnavailable
-from whatshooked.meta import callback, send
+from whatshooked.meta import callback, codes, send
 from whatshooked.meta.graph import Access, Graph
 from whatshooked.meta.reply import Reply
 from whatshooked.meta.send import stored
@@ -233,7 +233,7 @@ class Sending:
         self._left.add(message.id)
         found = await self._graph.ask(Access.of(account), "POST", f"{number}/messages", json=asked, seconds=TIMEOUT)
         result = outcome.judge(found, message.attempts, outcome.age_ms(message), resend=_resends(account))
-        if isinstance(result, Failed) and _has_files(message):
+        if isinstance(result, Failed) and _has_files(message) and not codes.is_of_user(result.code):
             await self._forget_files(account, message)
         await self._record(lease, result)
         if isinstance(result, Again) and result.code == outcome.THROUGHPUT:
