@@ -3,7 +3,6 @@
 import asyncio
 import os
 import time
-import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,23 +13,18 @@ from tests.conftest import API_KEY, Gateway, account
 from tests.files import on_disk
 from tests.sends import ANA, arrive
 from tests.simulated import Meta
-from tests.stored import keep
 from tests.streams import until
-from whatshooked.config import Account
 from whatshooked.errors import StoreUnavailable
 from whatshooked.keys import Keys
-from whatshooked.media.local import LocalStore
 from whatshooked.media.retention import Limits
-from whatshooked.meta.graph import Access, Graph, GraphFailure
-from whatshooked.meta.media import delete, look_up, upload
-from whatshooked.meta.send import prepare, stored
-from whatshooked.meta.send.stored import AtMeta
+from whatshooked.meta.graph import GraphFailure
+from whatshooked.meta.media import upload
+from whatshooked.meta.send import prepare
 from whatshooked.simulator.media.samples import sample
 from whatshooked.simulator.rules import Rule
 from whatshooked.stream.link import Link
 from whatshooked.stream.outbox import Outbox
 from whatshooked.stream.submit import entry
-from whatshooked.stream.uploads import Uploaded
 
 ACCOUNT = "business"
 MakeGateway = Callable[..., Gateway]
@@ -203,16 +197,6 @@ async def test_a_refused_message_lets_its_file_be_uploaded_anew(shop: Gateway, s
     assert uploads(sim) == 2, "who it was for was refused, not what was in it"
 
 
-async def test_an_id_is_a_number_s_own(link: Link, keys: Keys) -> None:
-    """An account that gets another number uploads its files for it."""
-    uploaded = Uploaded(link, keys)
-    await uploaded.remember(ACCOUNT, "1", "a.pdf", AtMeta("77", "Ü.pdf"))
-    await uploaded.remember(ACCOUNT, "1", "b.pdf", AtMeta("78", ""))
-    assert await uploaded.find(ACCOUNT, "1", "a.pdf") == ("77", "Ü.pdf")
-    assert await uploaded.find(ACCOUNT, "1", "b.pdf") == ("78", "")
-    assert await uploaded.find(ACCOUNT, "2", "a.pdf") is None
-
-
 async def test_files_of_waiting_messages_stay(
     shop: Gateway, sim: Meta, tmp_path: Path, outbox: Outbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -281,15 +265,6 @@ async def test_a_store_that_is_away_refuses_no_message(shop: Gateway, monkeypatc
     assert (await shop.api("POST", "/api/messages", json=body)).status_code == 202
 
 
-def test_the_largest_file_of_each_kind() -> None:
-    """As Meta's page on media has it."""
-    types = {"image": "image/png", "video": "video/mp4", "audio": "audio/ogg; codecs=opus", "sticker": "image/webp"}
-    most = {"image": 5 << 20, "video": 16 << 20, "audio": 16 << 20, "sticker": 500 << 10, "document": 100 << 20}
-    for kind, size in most.items():
-        assert stored.fault(kind, types.get(kind, "text/csv"), size) == ""
-        assert f"Meta takes {size} at most" in stored.fault(kind, types.get(kind, "text/csv"), size + 1)
-
-
 @pytest.mark.parametrize(("told", "shown"), [({}, "Bill 7.pdf"), ({"filename": "b.pdf"}, "b.pdf")])
 async def test_a_document_is_called_as_its_file_is(shop: Gateway, sim: Meta, told: Any, shown: str) -> None:
     """The name it was stored with, unless the message says another; the second message knows it, too."""
@@ -298,38 +273,6 @@ async def test_a_document_is_called_as_its_file_is(shop: Gateway, sim: Meta, tol
         body = {"to": ANA, "type": "document", "document": {"stored": name, **told}}
         assert (await shop.api("POST", "/api/messages?wait=10", json=body)).json()["state"] == "sent"
     assert [one.body["document"]["filename"] for one in await taken(sim, 2)] == [shown, shown]
-
-
-async def test_a_large_file_is_not_held_in_memory(tmp_path: Path) -> None:
-    """It is sent as it is read."""
-    size, received = 24 << 20, 0
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        nonlocal received
-        head = await reader.readuntil(b"\r\n\r\n")
-        total = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
-        while received < total:
-            received += len(await reader.read(1 << 16))
-        writer.write(b'HTTP/1.1 200 OK\r\ncontent-length: 11\r\n\r\n{"id":"77"}')
-        await writer.drain()
-        writer.close()
-
-    store = LocalStore(tmp_path)
-    await keep(store, "a.pdf", b"x" * size)
-    server, graph = await asyncio.start_server(serve, "127.0.0.1", 0), Graph()
-    access = Access(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", "v1", "token")
-    tracemalloc.start()
-    async with store.opened("business", "a.pdf") as file:
-        assert file is not None
-        assert await upload(graph, access, "1", file.content, "application/pdf", "a.pdf", seconds=30) == "77"
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    assert file.content.closed
-    assert (received > size, peak < size / 4) == (True, True), peak
-    await graph.close()
-    server.close()
-    async with store.opened("business", "b.pdf") as file:
-        assert file is None
 
 
 async def test_an_upload_without_an_answer_is_made_again(shop: Gateway, sim: Meta) -> None:
@@ -361,41 +304,3 @@ async def test_a_type_that_is_none_says_nothing(shop: Gateway, told: str) -> Non
     """Then the name for people tells the type."""
     assert (await put(shop, b"x", told, filename="a.png")).json()["mime_type"] == "image/png"
     assert (await put(shop, b"x", told)).json()["mime_type"] == "application/octet-stream"
-
-
-async def test_the_helpers_of_meta_s_files(sim: Meta, make_gateway: MakeGateway) -> None:
-    """Upload, look-up and deletion, typed; what Meta does not have is a failure with its code."""
-    known = account(phone_number_id=sim.number.id, access_token=sim.token, graph_url=sim.url)
-    gateway = make_gateway(accounts=[known])
-    gateway.write()
-    one: Account = gateway.config.whatsapp[0]
-    graph, access, file = Graph(), Access.of(one), sample("image")
-    media_id = await upload(graph, access, sim.number.id, file.content, file.mime_type, "a.jpg", seconds=5)
-    assert isinstance(media_id, str)
-    place = await look_up(graph, access, media_id, seconds=5)
-    assert not isinstance(place, GraphFailure)
-    assert (place.mime_type, place.size) == (file.mime_type, len(file.content))
-    assert await delete(graph, access, media_id) is None
-    gone = await look_up(graph, access, media_id, seconds=5)
-    assert isinstance(gone, GraphFailure)
-    assert (gone.code, gone.subcode) == (100, 33)
-    assert isinstance(await delete(graph, access, media_id), GraphFailure)
-    await graph.close()
-
-
-def test_files_are_found_wherever_a_body_holds_them() -> None:
-    """Headers of interactive messages and parameters of templates bring files, too; text that looks so brings none."""
-    body = {
-        "text": {"body": '{"image": {"stored": "no"}}'},
-        "interactive": {"header": {"type": "image", "image": {"stored": "a.jpg"}}, "body": {"stored": "no"}},
-        "template": {"components": [{"parameters": [{"type": "video", "video": {"stored": "b.mp4"}}]}]},
-        "image": {"stored": "a.jpg", "caption": "c"},
-    }
-    assert [tuple(use) for use in stored.uses(body)] == [
-        ("image", "a.jpg", "interactive.header.image"),
-        ("video", "b.mp4", "template.components[0].parameters[0].video"),
-        ("image", "a.jpg", "image"),
-    ]
-    stored.fill(body, {"a.jpg": AtMeta("1", "a"), "b.mp4": AtMeta("2", "b")})
-    assert stored.uses(body) == []
-    assert body["image"] == {"id": "1", "caption": "c"}
