@@ -92,6 +92,26 @@ async def test_a_file_lies_in_the_bucket_and_is_handed_out(store: RemoteStore, b
         assert (part.status_code, part.content) == (206, JPEG[1:4])
 
 
+async def test_a_file_is_opened_as_a_copy(store: RemoteStore, bucket: Bucket, tmp_path: Path) -> None:
+    """What is known of it stands in its headers; of the copy nothing is left, nor is it ever seen."""
+    await keep(store, original="Übersicht; 1.jpg")
+    expected = About("image/jpeg", "Übersicht; 1.jpg", HASH, len(JPEG))
+    assert await store.about("business", "m_1.jpg") == expected
+    async with store.opened("business", "m_1.jpg") as file:
+        assert file is not None
+        assert (file.about, file.content.read()) == (expected, JPEG)
+        assert list((tmp_path / "media" / ".part").iterdir()) == []
+    assert file.content.closed
+    await keep(store, "m_2.jpg", original="plain.jpg")
+    plain = await store.about("business", "m_2.jpg")
+    assert plain is not None and plain.original == "plain.jpg"
+    bucket.client.delete_object(Bucket=BUCKET, Key=f"{PREFIX}/content/{HASH}/{label('image/jpeg', 'plain.jpg')}")
+    for gone in ("m_2.jpg", "m_3.jpg"):
+        assert await store.about("business", gone) is None
+        async with store.opened("business", gone) as file:
+            assert file is None
+
+
 async def test_the_same_content_is_stored_once(store: RemoteStore, bucket: Bucket) -> None:
     """Unless its type or its name for people differ: those are headers of the object, and a stranger's word."""
     for name in ("a_1.jpg", "b_1.jpg", "a_1.jpg"):

@@ -1,6 +1,7 @@
 """Graph's answer to a send, judged: sent, failed, unknown, or again after a while."""
 
 import pytest
+from msgspec import structs
 
 from whatshooked.meta.codes import Retry
 from whatshooked.meta.failure import GraphFailure
@@ -34,6 +35,28 @@ def test_odd_answers(found: GraphFailure, becomes: Outcome) -> None:
         assert (judged.code, judged.error.startswith(becomes.error)) == (becomes.code, True)
     else:
         assert judged == becomes
+
+
+@pytest.mark.parametrize(
+    ("found", "attempts", "age_ms", "becomes"),
+    [
+        (_refusal(500, retry=Retry.LATER), 1, 0, Again(1_000, "its file was not taken: HTTP 500: said")),
+        (_refusal(500, retry=Retry.LATER), 9, 0, Again(256_000, "its file was not taken: HTTP 500: said")),
+        (_refusal(500, retry=Retry.LATER), 9, 86_300_000, Failed(0, "no other try within its day")),
+        (_refusal(400, 131000, retry=Retry.FEW), 2, 0, Again(2_000, "its file was not taken: HTTP 400 131000", 131000)),
+        (_refusal(400, 131000, retry=Retry.FEW), 3, 0, Failed(131000, "its file was not taken")),
+        (_refusal(0), 1, 0, Failed(0, "its file was not taken: said")),
+        (_refusal(0, wait=7.0, retry=Retry.LATER), 9, 0, Again(7_000, "its file was not taken: said", tried=False)),
+        (_refusal(0, wait=7.0, retry=Retry.LATER), 9, 86_399_000, Failed(0, "no other try within its day")),
+    ],
+)
+def test_uploads_that_fail(found: GraphFailure, attempts: int, age_ms: int, becomes: Outcome) -> None:
+    """A message is given up as a send is: at once, after a few tries, or by its age; and its account is not held."""
+    judged = outcome.of_upload(found, attempts, age_ms)
+    assert isinstance(judged, Again | Failed)
+    assert isinstance(becomes, Again | Failed)
+    assert judged.error.startswith(becomes.error)
+    assert structs.replace(judged, error="") == structs.replace(becomes, error="")
 
 
 def test_resend_has_an_end() -> None:

@@ -207,9 +207,12 @@ class OutboxKeys:
         """String id|digest: the message that an Idempotency-Key stands for. Expires in a day. Writer: OUTBOX_ADD."""
         return f"{self.tag}:known:{key}"
 
-    def uploaded(self, filename: str) -> str:
-        """String: Meta's id of a stored file that was uploaded. Expires with the id, in 29 days. Writer: worker."""
-        return f"{self.tag}:uploaded:{filename}"
+    def uploaded(self, number_id: str, filename: str) -> str:
+        """String id, line end, name for people: a stored file as Meta has it for a number. Expires in 29 days.
+
+        Writer: worker.
+        """
+        return f"{self.tag}:uploaded:{number_id}:{filename}"
 
     @property
     def due(self) -> str:

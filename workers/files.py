@@ -18,6 +18,7 @@ from whatshooked.stream.budget import Budget
 from whatshooked.stream.cache import Cache
 from whatshooked.stream.link import Link
 from whatshooked.stream.media import Findings, needed
+from whatshooked.stream.outbox_view import OutboxView
 from whatshooked.stream.registry import link_key
 from whatshooked.stream.settle import Settler
 from whatshooked.stream.uploads import Uploaded
@@ -60,6 +61,7 @@ class Files:
         self.fetcher = Fetcher(link, keys, fetch, findings, settler, slots, self.bodies, config)
         self.uploads = Uploads(self._store, graph, Uploaded(link, keys))
         self._cache = Cache(link, keys)
+        self._outbox = OutboxView(link, keys)
 
     async def refresh(self) -> None:
         """Take the key of links as it stands in Redis; raises StreamUnavailable."""
@@ -80,7 +82,7 @@ class Files:
                 log.bug("Files could not be looked through", error)
 
     async def sweep(self) -> None:
-        """Remove files that are over a limit and that no cached event needs.
+        """Remove files that are over a limit and that no cached event and no waiting message needs.
 
         Raises StoreUnavailable and StreamUnavailable.
         """
@@ -98,4 +100,6 @@ class Files:
         while ids := await self._cache.ids(after):
             after = ids[-1]
             found |= await needed(self._link, self._keys, ids)
+        for account in self._config().whatsapp:
+            found |= {(account.id, filename) for filename in await self._outbox.waiting_files(account.id)}
         return found

@@ -1,21 +1,23 @@
 """The sending loop: replies move into the outbox, due messages are claimed, sent through Graph, and settled."""
 
 import asyncio
+import contextlib
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import msgspec
 
 from whatshooked import logs, metrics
 from whatshooked.config import Account, Config
 from whatshooked.errors import OutboxFull, StreamUnavailable
-from whatshooked.meta import callback, send
+from whatshooked.meta import callback, codes, send
 from whatshooked.meta.graph import Access, Graph
 from whatshooked.meta.reply import Reply
 from whatshooked.meta.send import stored
 from whatshooked.meta.send.kinds import CHECKS
-from whatshooked.stream.outbox import LEASE_MS, Again, Failed, Lease, Outbox, Outcome, Sent, Unknown
+from whatshooked.stream.outbox import LEASE_MS, Again, Failed, Lease, Outbox, Outcome, Record, Sent, Unknown
 from whatshooked.stream.refused import RefusedReplies
 from whatshooked.stream.submit import entry
 from workers import outcome
@@ -34,6 +36,9 @@ BEGINS_WITHIN = 15.0
 #: Replies moved at once.
 _MOVED = 100
 _PAUSE = 0.5
+#: Seconds in which a process that ends puts back what it has not sent, and how that is written down.
+_GIVES_BACK = 3.0
+_STOPPED = Again(0, "the worker stopped", tried=False)
 
 _reply_decoder = msgspec.msgpack.Decoder(tuple[str, list[Reply]])
 
@@ -57,6 +62,8 @@ class Sending:
         self._graph = graph
         self._config = config
         self._tasks: dict[asyncio.Task[None], Lease] = {}
+        #: Ids of messages that may be at Meta by now: they are being sent, or were.
+        self._left: set[str] = set()
         self._busy: Counter[str] = Counter()
         #: Account -> when its number may pass the next message (time.monotonic).
         self._paced: dict[str, float] = {}
@@ -84,12 +91,25 @@ class Sending:
                 await self._rest()
 
     async def drain(self, patience: float) -> None:
-        """Wait for sends in flight; one that outlasts `patience` seconds becomes unknown when its lease ends."""
+        """Wait for sends in flight, `patience` seconds: then one that still waits for its file goes back into its line.
+
+        What has begun to leave, and has no answer by then, becomes unknown when its lease ends.
+        """
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=patience)
-        for task, lease in list(self._tasks.items()):
+        broken = list(self._tasks.items())
+        for task, lease in broken:
             task.cancel()
-            log.warn("A send is broken off: what came of it will be unknown", message_id=lease.message.id)
+            if lease.message.id in self._left:
+                log.warn("A send is broken off: what came of it will be unknown", message_id=lease.message.id)
+        unsent = [(task, lease) for task, lease in broken if lease.message.id not in self._left]
+        if unsent:
+            # Ended before it is written down, or one might begin to send meanwhile.
+            await asyncio.wait([task for task, _ in unsent])
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_GIVES_BACK):
+                    await asyncio.gather(*(self._record(lease, _STOPPED) for _, lease in unsent))
+        await self._uploads.close()
 
     async def _rest(self) -> None:
         now = time.monotonic()
@@ -193,6 +213,7 @@ class Sending:
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         lease = self._tasks.pop(task)
+        self._left.discard(lease.message.id)
         self._busy[lease.account_id] -= 1
         self.wake.set()
         if not task.cancelled() and (error := task.exception()) is not None:
@@ -200,27 +221,30 @@ class Sending:
 
     async def _send(self, account: Account, lease: Lease, latest: float) -> None:
         message = lease.message
-        if time.monotonic() > latest:
+        asked = _asked(message)
+        not_now = await self._uploads.fill(account, message, asked, until=latest) if _has_files(message) else None
+        if not_now is None and time.monotonic() > latest:
             # This process stood still: another may have taken the message for unknown, or have sent it, by its end.
-            await self._record(lease, Again(0, "its lease was about to end", tried=False))
-            return
-        body = message.body
-        if message.kind != send.READ:  # no status ever tells of a mark as read
-            body = send.with_callback(body, callback.mark(message.id, message.callback))
-        number = account.business_api.phone_number_id if account.business_api else ""
-        asked = msgspec.json.decode(body)
-        if stored.MARK in body and (not_now := await self._uploads.fill(account, asked, seconds=TIMEOUT)) is not None:
+            not_now = Again(0, "its lease was about to end", tried=False)
+        if not_now is not None:
             await self._record(lease, not_now)
             return
-        if time.monotonic() > latest:  # the upload took its time; by the next try it is there
-            await self._record(lease, Again(0, "its file is uploaded", tried=False))
-            return
+        number = account.business_api.phone_number_id if account.business_api else ""
+        self._left.add(message.id)
         found = await self._graph.ask(Access.of(account), "POST", f"{number}/messages", json=asked, seconds=TIMEOUT)
-        age = round(time.time() * 1000) - (message.since or message.at)
-        result = outcome.judge(found, message.attempts, age, resend=_resends(account))
+        result = outcome.judge(found, message.attempts, outcome.age_ms(message), resend=_resends(account))
+        if isinstance(result, Failed) and _has_files(message) and not codes.is_of_user(result.code):
+            await self._forget_files(account, message)
         await self._record(lease, result)
         if isinstance(result, Again) and result.code == outcome.THROUGHPUT:
             await self._slow_down(account.id)
+
+    async def _forget_files(self, account: Account, message: Record) -> None:
+        """Let the files of a message that was refused be uploaded anew: it may have been refused for them."""
+        try:
+            await self._uploads.forget(account, message.body)
+        except StreamUnavailable:
+            metrics.REDIS_ERRORS.labels("outbox").inc()  # the next refusal says it again
 
     async def _slow_down(self, account_id: str) -> None:
         try:
@@ -267,6 +291,18 @@ class Sending:
     def _say_unknown(self, account_id: str, message_id: str, error: str) -> None:
         metrics.OUTBOX_UNKNOWN.labels(account_id).inc()
         log.error("Nobody knows whether a message was sent", account_id=account_id, message_id=message_id, error=error)
+
+
+def _has_files(message: Record) -> bool:
+    return stored.MARK in message.body
+
+
+def _asked(message: Record) -> dict[str, Any]:
+    """Return what Graph is asked to send."""
+    body = message.body
+    if message.kind != send.READ:  # no status ever tells of a mark as read
+        body = send.with_callback(body, callback.mark(message.id, message.callback))
+    return msgspec.json.decode(body, type=dict[str, Any])
 
 
 def _in_order(reply: tuple[str, bytes]) -> tuple[int, str, int, str]:

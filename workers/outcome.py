@@ -1,15 +1,16 @@
-"""Graph's answer to a send -> what is recorded: sent, failed, unknown, or again after a while; pure.
+"""Graph's answer to a send -> what is recorded: sent, failed, unknown, or again after a while; pure but for the clock.
 
 Source: Meta's error reference, by code. A code that Meta gives as "again later" is never an accepted message; where no
 answer of Graph's came back, the message may have been sent.
 """
 
+import time
 from typing import Any
 
 from whatshooked.meta import codes
 from whatshooked.meta.codes import Retry
 from whatshooked.meta.failure import GraphFailure
-from whatshooked.stream.outbox import MOST_LEASES, TOKEN_HOLD_MS, Again, Failed, Outcome, Sent, Unknown
+from whatshooked.stream.outbox import MOST_LEASES, TOKEN_HOLD_MS, Again, Failed, Outcome, Record, Sent, Unknown
 
 #: Codes that say the token is no good: the account pauses until its credentials are accepted again.
 TOKEN_CODES = frozenset({0, 104, 190})
@@ -19,8 +20,6 @@ GIVE_UP_MS = 86_400_000
 _LONGEST_WAIT = 3_600.0
 #: Tries of a failure that Meta says may pass after a few.
 FEW = 3
-#: Seconds until a file that Meta did not take is uploaded again.
-UPLOAD_AGAIN = 5.0
 PAIR_LIMIT, THROUGHPUT = 131056, 130429
 _FIRST_MS, _LONGEST_MS = 1_000, 600_000
 _PAIR_LONGEST_MS = 4**5 * 1_000
@@ -39,20 +38,41 @@ def judge(found: dict[str, Any] | GraphFailure, attempts: int, age_ms: int, *, r
     return _refused(found, attempts, age_ms)
 
 
-def of_upload(found: GraphFailure) -> Outcome:
-    """Return what becomes of a message whose file Meta did not take: nothing of it was sent, so it may be again."""
+def of_upload(found: GraphFailure, attempts: int, age_ms: int) -> Outcome:
+    """Return what becomes of a message whose file Meta did not take: nothing of it was sent, so it may be again.
+
+    `attempts` counts this one, `age_ms` since the message was taken.
+    """
     text = f"its file was not taken: {found.line}"
     if _is_bad_token(found):
         return Again(_FIRST_MS, text, found.code, hold_ms=TOKEN_HOLD_MS, tried=False, bad_token=True)
-    if found.reached and found.retry is Retry.NEVER:
+    if found.retry is Retry.NEVER or (found.retry is not Retry.LATER and attempts >= FEW):
         return Failed(found.code, text)
-    return Again(round(min(max(found.wait, UPLOAD_AGAIN), _LONGEST_WAIT) * 1000), text, found.code)
+    pause = _pause(found)
+    if not found.reached and pause:  # not called at all: the limit of such calls is not that of messages
+        return of_wait(text, pause, age_ms)
+    delay = max(pause, _backoff(attempts))
+    if age_ms + delay > GIVE_UP_MS:
+        return Failed(found.code, f"no other try within its day: {text}")
+    return Again(delay, text, found.code, hold_ms=delay if codes.throttles_all(found.code) else 0)
+
+
+def of_wait(text: str, delay_ms: int, age_ms: int) -> Outcome:
+    """Return what becomes of a message for which nothing could be tried, and which may be after the delay."""
+    if age_ms + delay_ms > GIVE_UP_MS:
+        return Failed(0, f"no other try within its day: {text}")
+    return Again(delay_ms, text, tried=False)
+
+
+def age_ms(message: Record) -> int:
+    """Return how long ago a message was taken, or put into its line again by an operator."""
+    return round(time.time() * 1000) - (message.since or message.at)
 
 
 def _refused(found: GraphFailure, attempts: int, age_ms: int) -> Outcome:
     """Return what becomes of a message that Meta surely does not have."""
     text = found.line
-    pause = round(max(min(found.wait, _LONGEST_WAIT), codes.pause(found.code)) * 1000)
+    pause = _pause(found)
     if age_ms + pause > GIVE_UP_MS:
         return Failed(found.code, f"no other try within its day: {text}")
     if not found.reached and pause:  # the limit's use, as we know it, kept the call from being made
@@ -85,6 +105,11 @@ def _accepted(found: dict[str, Any], attempts: int, *, resend: bool) -> Outcome:
     if found.get("success") is True:  # a read mark
         return Sent("")
     return Unknown("Graph's answer names no message", resend, _backoff(attempts))
+
+
+def _pause(found: GraphFailure) -> int:
+    """Return the ms that Meta, or a code, asks to wait at least."""
+    return round(max(min(found.wait, _LONGEST_WAIT), codes.pause(found.code)) * 1000)
 
 
 def _backoff(attempts: int) -> int:

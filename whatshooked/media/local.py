@@ -19,13 +19,14 @@ import uuid
 from collections.abc import AsyncIterator, Iterator
 from itertools import islice
 from pathlib import Path
+from typing import IO
 
 import msgspec
 
 from whatshooked.media import names
 from whatshooked.media.faults import told
 from whatshooked.media.part import Part, clear
-from whatshooked.media.store import YOUNG, About, Held, LocalFile, Tidied
+from whatshooked.media.store import YOUNG, About, Held, LocalFile, Opened, Tidied
 from whatshooked.media.threads import beside
 
 _SUFFIX = ".json"
@@ -69,6 +70,25 @@ class LocalStore:
         with told(self._folder), contextlib.suppress(FileNotFoundError):
             return await beside(found.path.read_bytes)
         return None
+
+    async def about(self, account_id: str, filename: str) -> About | None:
+        """Return what is known of a file, None when there is none."""
+        found = await self.find(account_id, filename)
+        return found.about if found else None
+
+    @contextlib.asynccontextmanager
+    async def opened(self, account_id: str, filename: str) -> AsyncIterator[Opened | None]:
+        """Open a file, None when there is none."""
+        found = await self.find(account_id, filename)
+        with told(self._folder):
+            content = await beside(_open, found.path) if found else None
+            if found is None or content is None:
+                yield None
+                return
+            try:
+                yield Opened(content, found.about)
+            finally:
+                content.close()
 
     async def held(self) -> AsyncIterator[list[Held]]:
         """Yield all files that have a description, some at a time."""
@@ -247,6 +267,13 @@ class LocalStore:
 
     def _about(self, folder: str, filename: str) -> Path:
         return self._abouts / folder / f"{filename}{_SUFFIX}"
+
+
+def _open(path: Path) -> IO[bytes] | None:
+    try:
+        return path.open("rb")
+    except FileNotFoundError:
+        return None
 
 
 def _folders(path: Path) -> list[str]:

@@ -7,7 +7,7 @@ of the whole, so that two ids never share a name.
 import hashlib
 import mimetypes
 import re
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 #: Characters of an id that stay. `MARK` is none of them: an id that was cut down cannot meet one that was not.
 _SAFE = re.compile(r"[A-Za-z0-9_=+][A-Za-z0-9._=+-]*")
@@ -29,6 +29,9 @@ _HIDDEN = re.compile(
 )
 #: What file systems and headers keep for themselves.
 _RESERVED = re.compile(r'[/\\:*?"<>|]')
+
+#: A name for people in our own Content-Disposition: plain, and as it is where that is something else.
+_DISPOSED = re.compile(r"""; filename="([^"]*)"(?:; filename\*=UTF-8''(\S+))?""")
 
 _OFFICE = "application/vnd.openxmlformats-officedocument."
 #: Types that Meta sends, by what people call them; the standard library knows some by another name, or not at all.
@@ -129,6 +132,12 @@ def disposition(original: str, mime_type: str) -> str:
     plain = "".join(char if " " <= char <= "~" and char not in "%;" else "_" for char in name)
     encoded = "" if plain == name else f"; filename*=UTF-8''{quote(name, safe='')}"
     return f'{kind}; filename="{plain}"{encoded}'
+
+
+def original_of(disposition: str) -> str:
+    """Return the name for people that a Content-Disposition of ours holds, "" when it has none."""
+    found = _DISPOSED.search(disposition)
+    return unquote(found[2]) if found and found[2] else found[1] if found else ""
 
 
 def _part(text: str) -> str:

@@ -12,10 +12,11 @@ Files come by way of a folder of this machine: what they are called is known whe
 
 import time
 from collections.abc import AsyncIterator, Mapping
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from tempfile import TemporaryFile
+from typing import IO, TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
 import obstore
@@ -26,7 +27,7 @@ from whatshooked.errors import ConfigError
 from whatshooked.media import names
 from whatshooked.media.faults import refused, told
 from whatshooked.media.part import Part, clear
-from whatshooked.media.store import YOUNG, About, Held, RemoteFile, Tidied
+from whatshooked.media.store import YOUNG, About, Held, Opened, RemoteFile, Tidied
 from whatshooked.media.threads import beside
 
 if TYPE_CHECKING:
@@ -39,6 +40,8 @@ LIVES = timedelta(minutes=15)
 _FRESH = YOUNG / 2
 #: Bytes in memory while a file goes out: so many pieces at once, none of which S3 takes smaller.
 _PIECE, _PIECES = 5 * 1024 * 1024, 2
+#: Bytes that are read at once.
+_READ = 1024 * 1024
 #: Objects deleted in one call.
 _BATCH = 500
 _CONTENTS, _FILES = "content", "files"
@@ -103,6 +106,42 @@ class RemoteStore:
             return None
         with refused(self._url), suppress(FileNotFoundError):
             return bytes(await (await obstore.get_async(self._bucket, name.content)).bytes_async())
+        return None
+
+    async def about(self, account_id: str, filename: str) -> About | None:
+        """Return what is known of a file, None when there is none."""
+        name = await self._name(account_id, filename)
+        if name is None:
+            return None
+        with refused(self._url), suppress(FileNotFoundError):
+            found = await obstore.get_async(self._bucket, name.content, options={"head": True})
+            return _about(name, found.attributes)
+        return None
+
+    @asynccontextmanager
+    async def opened(self, account_id: str, filename: str) -> AsyncIterator[Opened | None]:
+        """Open a copy of a file in the folder that takes files on their way, None when there is none."""
+        name = await self._name(account_id, filename)
+        if name is None:
+            yield None
+            return
+        with told(self._parts.parent):
+            content = await beside(_nameless, self._parts)
+            try:
+                about = await self._copied(name, content)
+                yield Opened(content, about) if about else None
+            finally:
+                content.close()
+
+    async def _copied(self, name: Name, content: IO[bytes]) -> About | None:
+        """Write a file's content into a file of this machine; return what is known of it, None when it is gone."""
+        with refused(self._url), suppress(FileNotFoundError):
+            found = await obstore.get_async(self._bucket, name.content)
+            async for piece in found.stream(min_chunk_size=_READ):
+                with told(self._parts.parent):
+                    await beside(content.write, piece)
+            await beside(content.seek, 0)
+            return _about(name, found.attributes)
         return None
 
     async def held(self) -> AsyncIterator[list[Held]]:
@@ -199,6 +238,19 @@ def read_name(path: str) -> Name | None:
 def _of(held: Held) -> Name:
     _, sha256, label = str(held.content).split("/")
     return Name(held.folder, held.filename, sha256, held.size, label)
+
+
+def _about(name: Name, headers: Mapping[str, str]) -> About:
+    """Return what a name and its content's headers say of a file."""
+    mime_type = str(headers.get("Content-Type") or names.type_of(name.filename))
+    original = names.original_of(str(headers.get("Content-Disposition") or ""))
+    return About(mime_type, original, name.sha256, name.size)
+
+
+def _nameless(folder: Path) -> IO[bytes]:
+    """Return a file that nobody sees, and that is gone with this process."""
+    folder.mkdir(parents=True, exist_ok=True)
+    return TemporaryFile(dir=folder)
 
 
 def _open(url: str, options: Mapping[str, str]) -> S3Store | GCSStore | AzureStore:

@@ -6,8 +6,9 @@ async with store.part() as part:
 """
 
 from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import IO, TYPE_CHECKING, NamedTuple, Protocol
 
 import msgspec
 
@@ -42,6 +43,13 @@ class RemoteFile(NamedTuple):
     """A file of a bucket: whoever asks at this URL soon gets it, without credentials."""
 
     url: str
+
+
+class Opened(NamedTuple):
+    """A file to read from its beginning, opened in binary mode."""
+
+    content: IO[bytes]
+    about: About
 
 
 class Held(NamedTuple):
@@ -80,6 +88,14 @@ class Store(Protocol):
 
     async def read(self, account_id: str, filename: str, most: int) -> bytes | None:
         """Return a file's content; None when there is none, or it has more than `most` bytes."""
+        ...
+
+    async def about(self, account_id: str, filename: str) -> About | None:
+        """Return what is known of a file, None when there is none."""
+        ...
+
+    def opened(self, account_id: str, filename: str) -> AbstractAsyncContextManager[Opened | None]:
+        """Open a file, None when there is none; what its disk says in the block is raised as StoreUnavailable, too."""
         ...
 
     def held(self) -> AsyncIterator[list[Held]]:

@@ -15,7 +15,7 @@ log = logs.get("media")
 #: Files removed between two questions whether somebody needs them by now.
 BATCH = 200
 
-#: Answers the files that cached events still need, by account id and file name.
+#: Answers the files that cached events and waiting messages still need, by account id and file name.
 Needed = Callable[[], Awaitable[set[tuple[str, str]]]]
 
 

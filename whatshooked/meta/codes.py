@@ -129,6 +129,8 @@ _PAUSES = {
 }
 #: Codes that say "too many calls" of the whole account, and not of one user or one flow.
 _OF_ALL = frozenset({4, 17, 613, 80007, 80008, 130429})
+#: Codes that are about whom a message is for, whatever is in it.
+_OF_USER = frozenset({130403, 130472, 130497, 131021, 131026, 131030, 131047, 131049, 131050, 131056, 137000})
 
 
 def hint(code: int, subcode: int = 0) -> str:
@@ -155,3 +157,8 @@ def pause(code: int) -> float:
 def throttles_all(code: int) -> bool:
     """Return whether further calls of the same account would meet the same limit."""
     return code in _OF_ALL
+
+
+def is_of_user(code: int) -> bool:
+    """Return whether a message was refused for whom it is to reach, and not for what is in it."""
+    return code in _OF_USER

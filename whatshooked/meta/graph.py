@@ -10,7 +10,7 @@ import re
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import IO, Any
 from urllib.parse import quote
 
 import httpx
@@ -40,7 +40,8 @@ _UNSENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.In
 #: Pages that are followed at most, of 100 objects each.
 _PAGES = 50
 
-Files = Mapping[str, tuple[str, bytes, str]]
+#: Form field -> name, content or a file opened in binary mode, which is sent as it is read, and type.
+Files = Mapping[str, tuple[str, bytes | IO[bytes], str]]
 
 
 @dataclass(frozen=True, slots=True)

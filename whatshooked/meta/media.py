@@ -9,7 +9,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Literal
+from typing import IO, Literal
 from urllib.parse import quote, urljoin
 
 from pyreqwest.exceptions import PyreqwestError, RequestTimeoutError
@@ -17,6 +17,7 @@ from pyreqwest.response import Response
 
 from whatshooked import wire
 from whatshooked.meta import attachment, lenient
+from whatshooked.meta.codes import Retry
 from whatshooked.meta.graph import Access, Graph, GraphFailure
 
 #: Redirects that are followed.
@@ -96,9 +97,19 @@ async def look_up(graph: Graph, access: Access, media_id: str, *, seconds: float
 
 
 async def upload(
-    graph: Graph, access: Access, number_id: str, content: bytes, mime_type: str, filename: str, *, seconds: float
+    graph: Graph,
+    access: Access,
+    number_id: str,
+    content: bytes | IO[bytes],
+    mime_type: str,
+    filename: str,
+    *,
+    seconds: float,
 ) -> str | GraphFailure:
-    """Upload a file for a number's messages; returns its id, good for 30 days at that number alone."""
+    """Upload a file for a number's messages; returns its id, good for 30 days at that number alone.
+
+    `content` may be a file opened in binary mode, which is sent as it is read; raises OSError when that fails.
+    """
     fields = {"messaging_product": "whatsapp", "type": mime_type}
     files = {"file": (filename, content, mime_type)}
     path = f"{quote(number_id, safe='')}/media"
@@ -106,7 +117,7 @@ async def upload(
     if isinstance(found, GraphFailure):
         return found
     media_id = lenient.text(found.get("id"))
-    return media_id or GraphFailure(200, 0, 0, "Graph named no id of the file", "try again")
+    return media_id or GraphFailure(200, 0, 0, "Graph named no id of the file", "try again", retry=Retry.FEW)
 
 
 async def delete(graph: Graph, access: Access, media_id: str) -> GraphFailure | None:

@@ -3,11 +3,14 @@
 from collections.abc import Sequence
 
 from whatshooked.keys import Keys
+from whatshooked.meta.send import stored
 from whatshooked.stream.link import Command, Link, checked
 from whatshooked.stream.message import STATES, Record, State, record
 
 #: Where a message stands among all: its creation (unix ms) and its id.
 Place = tuple[int, str]
+#: Messages whose files are asked for at once.
+_A_PAGE = 200
 
 
 class OutboxView:
@@ -59,6 +62,22 @@ class OutboxView:
     async def held(self, account_id: str) -> str:
         """Return why the account sends nothing at the moment, "" when it does."""
         return (await self.overview([account_id]))[account_id][1]
+
+    async def waiting_files(self, account_id: str) -> set[str]:
+        """Return the names of the stored files of messages that are not sent yet."""
+        box = self._keys.outbox(account_id)
+        lists = [box.of_state("new"), box.of_state("sending")]
+        found: set[str] = set()
+        after: Place | None = None
+        while places := await self._places(lists, 0, -1, after, _A_PAGE):
+            after = places[-1]
+            bodies = checked(await self._link.batch([("HGET", box.message(name), "body") for _, name in places]))
+            found.update(use.filename for body in bodies if body for use in stored.read(body))
+        return found
+
+    async def knows(self, account_id: str, known: str) -> bool:
+        """Return whether a message stands for an Idempotency-Key."""
+        return bool(await self._link.call("EXISTS", self._keys.outbox(account_id).known(known)))
 
     async def _places(
         self, lists: Sequence[str], since: int, until: int, after: Place | None, limit: int

@@ -49,7 +49,14 @@ async def submit(outbox: Outbox, account_id: str, request: Any, *, country_code:
 
     Raises SendFault with every fault of the request, and StreamUnavailable: then it may have been put there.
     """
-    outgoing = prepare(request, country_code=country_code)
+    return await put(outbox, account_id, prepare(request, country_code=country_code), known=known)
+
+
+async def put(outbox: Outbox, account_id: str, outgoing: Outgoing, *, known: str = "") -> Submitted:
+    """Put a message into the outbox; `known` is its idempotency key.
+
+    Raises StreamUnavailable: then it may have been put there.
+    """
     asked = digest(account_id, outgoing)
     ((message_id, before, new),) = await outbox.add(account_id, [entry(_new_id(), outgoing)], known=known, digest=asked)
     return Submitted(message_id, new, before == asked)

@@ -61,7 +61,7 @@ _API_ERRORS = {
 _CANNOT_BE_SENT = {"422": "the message cannot be sent as it is, or not by this account"}
 _OF_POSTS = {"409": "the Idempotency-Key was used for another message, or the message's state does not allow it"}
 _TOO_LARGE = {"413": "more than 512 KB"}
-_TOO_LARGE_A_FILE = {"413": "more than media.max_bytes"}
+_OF_FILES = {"413": "more than media.max_bytes", "415": "a form in place of the file itself"}
 _ACCOUNT = Schema(type=OpenAPIType.STRING, description="whatsapp[].id; not needed when there is only one account")
 _TO = Schema(
     type=OpenAPIType.STRING,
@@ -147,7 +147,7 @@ def describe(app: Litestar) -> None:
 def _errors(path: str, *, posts: bool) -> dict[str, str]:
     """Return the errors that a call of the API may answer with."""
     if not path.startswith(("/api/send", "/api/messages")):
-        return _API_ERRORS | (_TOO_LARGE_A_FILE if path.startswith("/api/media/") else {})
+        return _API_ERRORS | (_OF_FILES if path.startswith("/api/media/") else {})
     return _API_ERRORS | _CANNOT_BE_SENT | (_OF_POSTS if posts else {}) | (_TOO_LARGE if path in _BODIES else {})
 
 

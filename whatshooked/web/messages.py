@@ -14,12 +14,14 @@ from whatshooked import logs, metrics
 from whatshooked.config import Config
 from whatshooked.errors import OutboxFull, SendFault, StreamUnavailable
 from whatshooked.meta.scan import REFUSALS
+from whatshooked.meta.send import prepare
 from whatshooked.stream import messages, outbox, submit
 from whatshooked.stream.messages import MessageView, Owned, Wanted
 from whatshooked.stream.outbox import FINISHED, Decision, Record
 from whatshooked.stream.submit import Submitted
 from whatshooked.stream.views import RefusedView, refused_view
 from whatshooked.web.faults import Fault, unavailable
+from whatshooked.web.files import check_files
 from whatshooked.web.gateway import Gateway
 
 log = logs.get("outbox")
@@ -178,7 +180,9 @@ async def _sent(gateway: Gateway, body: bytes, account_id: str, wait: float, key
     sender = _sender(gateway.config, account_id, request)
     code = gateway.config.server.default_country_code
     try:
-        found = await submit.submit(gateway.outbox, sender, request, country_code=code, known=key or "")
+        outgoing = prepare(request, country_code=code)
+        await check_files(gateway, sender, outgoing.body, key)
+        found = await submit.put(gateway.outbox, sender, outgoing, known=key or "")
     except OutboxFull as error:
         raise _full(error, sender) from error
     except StreamUnavailable as error:

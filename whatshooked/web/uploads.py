@@ -19,6 +19,8 @@ Original = Annotated[
     str, QueryParameter(name="filename", description="its name for people, whose ending tells the type")
 ]
 
+_PLAIN = "send the file as it is: curl --data-binary @FILE"
+
 
 class Stored(msgspec.Struct):
     """A file in the store; `filename` goes into a message as `stored`."""
@@ -41,8 +43,12 @@ async def keep(
 ) -> Stored:
     """Keep the body as a file of the account."""
     gateway: Gateway = state.gateway
-    if not any(account.id == account_id for account in gateway.config.whatsapp):
-        raise Fault(404, "no_account", "no such account", "whatsapp[].id of the config")
+    known = [account.id for account in gateway.config.whatsapp]
+    if account_id not in known:
+        hint = f"there is {', '.join(known) or 'none'}"
+        raise Fault(404, "unknown_account", "no account of this id is configured", hint)
+    if names.essence_of(request.headers.get("content-type", "")).startswith("multipart/"):
+        raise Fault(415, "not_a_file", "the body is a form, not the file itself", _PLAIN)
     most, mime_type = gateway.config.media.max_bytes, _type(request, original)
     try:
         async with gateway.store.part() as part:
@@ -51,7 +57,7 @@ async def keep(
                     raise Fault(413, "too_large", f"a file has {most} bytes at most", "media.max_bytes of the config")
                 await part.write(chunk)
             if not part.size:
-                raise Fault(400, "no_file", "the body is empty", "send the file as it is: curl --data-binary @FILE")
+                raise Fault(400, "no_file", "the body is empty", _PLAIN)
             sha256, size = part.digest(), part.size
             filename = names.filename(f"out.{secrets.token_hex(8)}", sha256, mime_type, original)
             await part.keep(account_id, filename, About(mime_type, original, sha256, size))
@@ -62,7 +68,7 @@ async def keep(
 
 def _type(request: Request[Any, Any, State], original: str) -> str:
     """Return the file's type: as told, unless that is what a client says of anything."""
-    told = names.essence_of(request.headers.get("content-type", ""))
-    if told in ("", names.UNKNOWN_TYPE, "application/x-www-form-urlencoded"):
+    told = names.sendable_type(request.headers.get("content-type", "").strip())
+    if names.essence_of(told) in (names.UNKNOWN_TYPE, "application/x-www-form-urlencoded"):
         return names.type_of(original)
-    return request.headers["content-type"].strip()
+    return told
