@@ -108,7 +108,8 @@ class Fetcher:
     def free(self) -> None:
         """Give a place back; what waits in Redis is claimed."""
         self._busy -= 1
-        if self._behind:
+        # Not at every single place, or each would cost a claim of its own; the claimer looks by itself soon.
+        if self._behind and self._room >= self._config().media.concurrency / 2:
             self._slots.wake.set()
 
     def wishes(self) -> list[Wish]:

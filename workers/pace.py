@@ -11,9 +11,9 @@ import time
 
 #: Attempts a second above which a process is busy, and fetches it begins a second then at least.
 BUSY = 100.0
-FETCHES = 20.0
+FETCHES = 10.0
 #: How much faster than they come files are fetched, and the seconds over which it is reckoned how fast they come.
-AHEAD, MEMORY = 2.0, 60.0
+AHEAD, MEMORY = 2.0, 120.0
 #: Share of a message's longest wait after which it does not give way any more.
 PATIENCE = 0.25
 #: Seconds over which attempts are counted: this slice of time and the one before.
@@ -51,8 +51,9 @@ class Pace:
         self._turn_over(now)
         if self._now + self._before < BUSY * _SLICE or age > max_wait * PATIENCE:
             return 0.0
-        self._next = max(self._next + 1 / max(FETCHES, AHEAD * self._inflow), now)
-        return min(self._next - now, max(max_wait * PATIENCE - age, 0.0))
+        following = max(self._next + 1 / max(FETCHES, AHEAD * self._inflow), now)
+        self._next = min(following, now + max(max_wait * PATIENCE - age, 0.0))
+        return self._next - now
 
     def _turn_over(self, now: float) -> None:
         this = int(now / _SLICE)

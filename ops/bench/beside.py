@@ -28,19 +28,19 @@ class Beside:
 
 
 def measure(stage: Stage, plan: Plan) -> Beside:
-    """Send texts alone and beside files in turn."""
-    files = stage.file_host()
-    port = stage.ours(stage.hook(), graph=files)
-    stage.send(port, OURS, 500, 1.0, rate=500.0)
+    """Send texts alone and beside files, in processes of their own each time: a burst is judged by those before it."""
     alone, beside, missing = [], [], 0
     for _ in range(plan.rounds):
+        files = stage.file_host()
+        port = stage.ours(stage.hook(), graph=files)
+        stage.send(port, OURS, 500, 1.0, rate=500.0)
         alone.append(_median(stage, *_texts(stage, port)))
         with ThreadPoolExecutor() as pool:
             texts = pool.submit(_texts, stage, port)
             order, report = stage.send(port, OURS, FILES, SECONDS, files=files)
             beside.append(_median(stage, *texts.result()))
         missing += arrived(stage, order, report)
-    stage.end_all()
+        stage.end_all()
     return Beside(alone, beside, missing)
 
 
