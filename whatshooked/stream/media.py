@@ -1,15 +1,16 @@
 """What became of an event's file: noted with the event, in the step that lets its hooks go."""
 
 import asyncio
+import functools
 from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 
-from whatshooked import logs, metrics
-from whatshooked.errors import StreamUnavailable
+from whatshooked import logs
 from whatshooked.keys import GROUP, MEDIA_HOOK, Keys
 from whatshooked.stream.coalesce import Coalescer
 from whatshooked.stream.consume import Park
+from whatshooked.stream.insist import insist
 from whatshooked.stream.link import Link, checked
 from whatshooked.stream.record import Record, fields, record
 
@@ -17,7 +18,6 @@ log = logs.get("media")
 
 #: Findings of one script call.
 _PER_FLUSH = 128
-_SAID_EVERY = 50
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -54,18 +54,9 @@ class Findings:
             return
 
     async def _flush(self, findings: Sequence[Finding]) -> list[bool]:
-        tries = 0
-        while True:
-            try:
-                return await self._note(findings)
-            except StreamUnavailable as error:
-                if self._stopping:
-                    raise
-                metrics.REDIS_ERRORS.labels("media").inc()
-                if tries % _SAID_EVERY == 0:
-                    log.warn("What became of files could not be noted, trying again", error=str(error))
-                tries += 1
-                await asyncio.sleep(self._pause)
+        said = "What became of files could not be noted, trying again"
+        note = functools.partial(self._note, findings)
+        return await insist(note, lambda: self._stopping, pause=self._pause, part="media", log=log, said=said)
 
     async def _note(self, findings: Sequence[Finding]) -> list[bool]:
         hooks = list(self._hook_ids())

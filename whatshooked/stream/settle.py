@@ -8,16 +8,14 @@ import msgspec
 from redis.exceptions import RedisError
 
 from whatshooked import logs, metrics
-from whatshooked.errors import StreamUnavailable
 from whatshooked.keys import GROUP, Keys
 from whatshooked.stream.coalesce import Coalescer
+from whatshooked.stream.insist import insist
 from whatshooked.stream.link import Link, Reply, Script, checked
 from whatshooked.stream.refused import KINDS
 
 log = logs.get("hooks")
 
-#: Tries to record between two lines of the log.
-_SAID_EVERY = 50
 #: Outcomes of one flush: bounds the keys of a script call and the time Redis is blocked.
 OUTCOMES_PER_FLUSH = 512
 #: Characters of an error that are kept with an event.
@@ -123,22 +121,16 @@ class Settler:
 
     async def _insist(self, calls: list[tuple[Script, list[str], tuple[str | bytes, ...]]]) -> list[Reply]:
         """Both scripts may be sent twice: the second time they find nothing open, or another token."""
-        tries = 0
-        while True:
-            try:
-                replies = await self._link.run_all(calls)
-                for reply in replies:
-                    if isinstance(reply, RedisError) and "WRONGTYPE" in str(reply):
-                        raise _StrangeKeyError(str(reply))
-                return checked(replies)
-            except StreamUnavailable as error:
-                if self._stopping:
-                    raise
-                metrics.REDIS_ERRORS.labels("settle").inc()
-                if tries % _SAID_EVERY == 0:
-                    log.warn("Outcomes could not be recorded, trying again", error=str(error))
-                tries += 1
-                await asyncio.sleep(self._pause)
+
+        async def record() -> list[Reply]:
+            replies = await self._link.run_all(calls)
+            for reply in replies:
+                if isinstance(reply, RedisError) and "WRONGTYPE" in str(reply):
+                    raise _StrangeKeyError(str(reply))
+            return checked(replies)
+
+        said = "Outcomes could not be recorded, trying again"
+        return await insist(record, lambda: self._stopping, pause=self._pause, part="settle", log=log, said=said)
 
     def _done(self, taken: Sequence[Taken]) -> tuple[Script, list[str], tuple[str | bytes, ...]]:
         by_event = _by_event(taken)
