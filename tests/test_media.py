@@ -11,6 +11,7 @@ import msgspec
 import pytest
 
 from tests import meta
+from tests.bucket import BUCKET, PREFIX, Bucket
 from tests.conftest import Gateway, hook
 from tests.files import KINDS, downloads, lookups, message, of_meta, on_disk, post, sha8, stored
 from tests.receiver import Receiver
@@ -209,3 +210,29 @@ async def test_files_that_wait_are_seen(
         assert event["hooks"].keys() == {"_media", "h1"}
         assert event["payload"]["media"]["error"] == "being fetched"
     assert len(await receiver.wait(3)) == 3
+
+
+@pytest.mark.parametrize("mode", ["link", "both"])
+async def test_a_bucket_holds_the_files(
+    mode: str, make_gateway: MakeGateway, sim: Meta, receiver: Receiver, tmp_path: Path
+) -> None:
+    """From Meta through a worker into S3, and out by the payload's link: a redirect that any client follows."""
+    bucket = Bucket.start()
+    try:
+        bucket.open()
+        media = {"storage": f"s3://{BUCKET}/{PREFIX}", "storage_options": bucket.options}
+        gateway = await started(make_gateway, sim, tmp_path / "way", hook("h1", receiver.url()), mode=mode, **media)
+        found = stored(sim, "document")
+        await post(gateway, message(sim, found, "document"))
+        (got,) = await receiver.wait()
+        told = got.json["media"]
+        assert "error" not in told
+        link = told["url"].replace("https://files.example", gateway.base)
+        answer = await gateway.client.get(link, follow_redirects=True)
+        assert (answer.status_code, answer.content) == (200, found.content)
+        assert 'filename="sample.pdf"' in answer.headers["content-disposition"]
+        assert mode == "link" or base64.b64decode(told["base64"]) == found.content
+        assert on_disk(tmp_path / "way") == []
+        assert [path for path in (tmp_path / "way").rglob("*") if path.is_file()] == []
+    finally:
+        bucket.stop()
