@@ -34,7 +34,7 @@ _VARIABLE = "WHATSHOOKED_DEMO_"
 #: What flows at once, and the steps of a welcome between two of them.
 _OPENING = (
     {"kind": "text", "text": "Hello, are you open today?"},
-    {"kind": "location"},
+    {"kind": "image"},
     {"kind": "text", "text": "Thanks!"},
 )
 _BETWEEN = 4
