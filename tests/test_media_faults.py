@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from tests import meta
 from tests.conftest import Gateway, hook
 from tests.files import downloads, lookups, message, of_meta, on_disk, post, quiet, stored
 from tests.receiver import Receiver, status
@@ -383,20 +382,3 @@ async def test_an_error_of_ours_is_not_for_ever(
     await post(gateway, message(sim, stored(sim)))
     assert "kept ending without an outcome" in await error_of(receiver)
     await gateway.cached(0)
-
-
-@pytest.mark.slow
-async def test_a_host_that_takes_half_a_minute(make_gateway: MakeGateway, receiver: Receiver, tmp_path: Path) -> None:
-    """At the real pace and with the default wait: the file comes after 30 s, in one download, and texts do not wait."""
-    async with simulated(speed=1.0) as sim:
-        gateway = await started(make_gateway, sim, tmp_path / "files", receiver, max_wait=60)
-        sim.world.knobs.drip = 0.5
-        found = stored(sim, content=b"x" * 60, fault="slow")
-        begun = asyncio.get_running_loop().time()
-        await post(gateway, message(sim, found), meta.text())
-        text, image = await receiver.wait(2, timeout=50.0)
-        assert (text.json["message_type"], image.json["message_type"]) == ("text", "image")
-        assert text.at - begun < 2
-        assert 29 < image.at - begun < 40
-        assert "error" not in image.json["media"]
-        assert len(downloads(sim, found)) == 1
