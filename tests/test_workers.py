@@ -199,7 +199,8 @@ async def test_a_killed_redis_loses_nothing(
 
     await until(arq_took_it, timeout=20)
     worker.send_signal(signal.SIGTERM)
-    assert await asyncio.to_thread(worker.wait, 10) == 0
+    code = await asyncio.to_thread(worker.wait, 10)
+    assert code == 0, worker.stdout.read()[-3000:] if worker.stdout else ""
 
 
 async def test_arq_keeps_to_the_prefix(

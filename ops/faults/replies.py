@@ -181,7 +181,8 @@ class ReplyCampaign:
             counts = await self._outbox.counts(ACCOUNT)
             if not (counts["new"] or counts["sending"]):
                 verdict, _ = await self._judge()
-                if verdict.at_rest or verdict.doubled:
+                waits = bool(verdict.untold) and self._plan.told_after is not None
+                if (verdict.at_rest and not waits) or verdict.doubled:
                     return
                 await self._meta.hurry()
             if (now := str(counts)) != before:

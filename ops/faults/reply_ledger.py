@@ -63,6 +63,8 @@ class Verdict:
     doubled: list[str] = field(default_factory=list)
     stuck: list[str] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
+    #: Unknown, and Meta took them: a status that it has yet to tell settles them.
+    untold: list[str] = field(default_factory=list)
     disordered: list[str] = field(default_factory=list)
     throttled: list[int] = field(default_factory=list)
     #: What is wrong with the run itself: a step that did not fire, a process that died by itself.
@@ -131,6 +133,8 @@ def _reply(verdict: Verdict, label: str, passed: list[Passed], listed: list[List
         verdict.missing.append(label)
     elif len(listed) > 1 or _is_wrong(one, passed):
         verdict.wrong.append(label)
+    elif one.state == "unknown" and passed:
+        verdict.untold.append(label)
 
 
 def _is_wrong(one: Listed, passed: list[Passed]) -> bool:
