@@ -4,10 +4,10 @@ How long a message has waited is reckoned from the number of tries: a clock woul
 worker was there. The hold in Redis bounds the wait in any case.
 """
 
+from whatshooked.hooks.retry import JITTER
+
 #: Seconds between two tries; the last one repeats.
 SCHEDULE = (1, 2, 5, 10, 20)
-#: Share by which a delay is varied.
-JITTER = 0.2
 #: Seconds by which a try ends before the hold does, so that the message goes out with the reason.
 _AHEAD = 1.0
 #: Seconds that a try has at least.

@@ -75,8 +75,10 @@ class Files:
                 turn = ("SET", self._keys.sweep, self._name, "NX", "EX", round(SWEEP_EVERY / 2))
                 if await self._link.call(*turn):
                     await self.sweep()
-            except (StoreUnavailable, StreamUnavailable) as error:
-                metrics.REDIS_ERRORS.labels("media").inc(isinstance(error, StreamUnavailable))
+            except StreamUnavailable as error:
+                metrics.REDIS_ERRORS.labels("media").inc()
+                log.warn("Files could not be looked through, trying again", error=str(error))
+            except StoreUnavailable as error:
                 log.warn("Files could not be looked through, trying again", error=str(error))
             except Exception as error:  # to look for old files is not worth a worker
                 log.bug("Files could not be looked through", error)

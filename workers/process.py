@@ -115,9 +115,8 @@ class Process:
                 metrics.REDIS_ERRORS.labels("start").inc()
                 log.warn("Waiting for Redis", error=str(error))
                 await asyncio.sleep(0.5)
-        await self._one_step(
-            self._refresh_files, []
-        )  # a full Redis may have no key of links, and must drain all the same
+        # A full Redis may have no key of links, and must drain all the same.
+        await self._one_step(self._refresh_files, [])
         self._watch("reader", self._reader.run())
         self._watch("claimer", self._claimer.run())
         self._watch("sending", self._sending.run())

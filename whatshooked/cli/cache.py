@@ -105,7 +105,7 @@ def clear(options: argparse.Namespace) -> int:
 async def _operator(config: Config, keys: Keys, link: Link) -> Operator:
     hooks = await hooks_now(link, keys, config)
     media = config.media
-    return Operator(link, keys, lambda: hooks, has_file=open_store(media).has, hold_ms=round(media.max_wait * 1000))
+    return Operator(link, keys, lambda: hooks, has_file=open_store(media).has, hold_ms=media.hold_ms)
 
 
 def _line(cached: Cached, refused: Mapping[str, Refused]) -> str:

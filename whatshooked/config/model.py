@@ -134,6 +134,11 @@ class Media(Section, frozen=True, kw_only=True):
         int, Meta(ge=0, le=10**16), about("bytes of files kept at most, oldest go first; 0: no bound")
     ] = 0
 
+    @property
+    def hold_ms(self) -> int:
+        """Return `max_wait` in milliseconds."""
+        return round(self.max_wait * 1000)
+
 
 class MessageCache(Section, frozen=True, kw_only=True):
     """Limits of parked events and of the history of finished ones."""

@@ -5,6 +5,7 @@ during one round trip.
 """
 
 import asyncio
+import contextlib
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
@@ -30,10 +31,12 @@ class Coalescer(Generic[Wish, Answer]):
             self._task = asyncio.create_task(self._run())
         return future
 
-    async def drain(self) -> None:
-        """Return when nothing waits any more."""
-        while self._task is not None:
-            await asyncio.wait([self._task])
+    async def drain(self, patience: float | None = None) -> None:
+        """Return when nothing waits any more, or after `patience` seconds: what waits then goes on as it may."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(patience):
+                while self._task is not None:
+                    await asyncio.wait([self._task])
 
     async def _run(self) -> None:
         try:

@@ -47,11 +47,7 @@ class Findings:
     async def drain(self, *, patience: float) -> None:
         """Return when all is noted, or after `patience` seconds: leases end by themselves then."""
         self._stopping = True
-        try:
-            async with asyncio.timeout(patience):
-                await self._queue.drain()
-        except TimeoutError:
-            return
+        await self._queue.drain(patience)
 
     async def _flush(self, findings: Sequence[Finding]) -> list[bool]:
         said = "What became of files could not be noted, trying again"

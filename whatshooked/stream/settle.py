@@ -76,11 +76,7 @@ class Settler:
     async def drain(self, *, patience: float) -> None:
         """Return when all is recorded, or after `patience` seconds: leases end by themselves then."""
         self._stopping = True
-        try:
-            async with asyncio.timeout(patience):
-                await self._queue.drain()
-        except TimeoutError:
-            return
+        await self._queue.drain(patience)
 
     async def _flush(self, outcomes: Sequence[Outcome]) -> list[bool]:
         try:

@@ -113,7 +113,7 @@ class Gateway:
     async def operator(self) -> Operator:
         """Return what replays, deletes and clears, by the hooks of this moment; raises StreamUnavailable."""
         hooks = await self.hooks()
-        hold_ms = round(self.config.media.max_wait * 1000)
+        hold_ms = self.config.media.hold_ms
         return Operator(self.link, self.keys, lambda: hooks, has_file=self.store.has, hold_ms=hold_ms)
 
     async def prove_ready(self) -> None:
