@@ -94,7 +94,7 @@ class Fetcher:
     @property
     def hold_ms(self) -> int:
         """Return how long hooks wait for a file at most."""
-        return round(self._config().media.max_wait * 1000)
+        return self._config().media.hold_ms
 
     def take(self) -> bool:
         """Take a place for the file of a message that came in, if there is one."""
@@ -189,28 +189,22 @@ class Fetcher:
     async def _run(self, job: Job) -> None:
         started = time.monotonic()
         try:
-            if started > job.deadline:  # this process stood still: another has the file's lease
-                self._tokens.pop(job, None)
-                return
-            found = await self._found(job)
-        except Exception as error:
-            # Its lease ends then, and is counted as one without an outcome: it is not tried so for ever.
-            self._tokens.pop(job, None)
-            log.bug("A fetch ended in an error of ours", error)
-            return
-        finally:
-            self.free()
-            self._suspects -= job.is_suspect
-        seconds = time.monotonic() - started
-        self._count(found, seconds)
-        try:
-            if isinstance(found, Later) and (again := self._delay(job, found, seconds)) is not None:
-                await self._again(job, found, again)
-            else:
-                await self._end(job, _record(found))
+            try:
+                if started > job.deadline:  # this process stood still: another has the file's lease
+                    return
+                found = await self._found(job)
+            finally:
+                self.free()  # the next file does not wait for the note of this one
+                self._suspects -= job.is_suspect
+            await self._note(job, found, time.monotonic() - started)
         except StreamUnavailable as error:  # only while stopping: its lease ends by itself
             metrics.REDIS_ERRORS.labels("media").inc()
             log.warn("What became of a file could not be noted", event_id=job.event_id, error=str(error))
+        except Exception as error:
+            # Its lease ends then, and is counted as one without an outcome: it is not tried so for ever.
+            log.bug("A fetch ended in an error of ours", error)
+        finally:
+            self._tokens.pop(job, None)  # what has no outcome is not renewed
 
     async def _found(self, job: Job) -> Fetched:
         told = attachment.of(job.event)
@@ -224,6 +218,13 @@ class Fetcher:
         await self._slots.pace.turn(age, config.media.max_wait)
         seconds = retry.seconds(job.attempt, config.media.max_wait)
         return await self._fetch(account, told, config.media, attempt=job.attempt, seconds=seconds)
+
+    async def _note(self, job: Job, found: Fetched, seconds: float) -> None:
+        self._count(found, seconds)
+        if isinstance(found, Later) and (again := self._delay(job, found, seconds)) is not None:
+            await self._again(job, found, again)
+        else:
+            await self._end(job, _record(found))
 
     def _delay(self, job: Job, found: Later, seconds: float) -> float | None:
         """Return the seconds until the next try, None when the message does not wait for it."""

@@ -71,6 +71,11 @@ class Uploads:
                 known[use.filename] = found
         except (StoreUnavailable, StreamUnavailable) as error:
             return self._outcome(error, message)
+        except Exception as error:  # nothing of the message has left: it is not unknown
+            log.bug("A file could not be made ready by an error of ours", error)
+            return outcome.of_wait(
+                "its file cannot be uploaded now: an error of ours, see the log", AGAIN_MS, outcome.age_ms(message)
+            )
         stored.fill(body, known)
         return None
 
