@@ -21,6 +21,7 @@ from whatshooked.events import Event
 from whatshooked.stream.cache import Cached, HookState
 from whatshooked.stream.record import Record
 from whatshooked.stream.views import view
+from workers import fetch_retry
 
 WAITING = HookState("waiting", 0, 1_790_000_060_000, None, None)
 MakeGateway = Callable[..., Gateway]
@@ -112,6 +113,27 @@ async def test_a_look_up_takes_the_place_of_a_url(
     for one in await receiver.wait(2):
         assert "error" not in one.json["media"]
     assert (lookups(sim, bare), lookups(sim, old)) == (1, 1)
+
+
+async def test_an_error_of_ours_ends_a_fetch(
+    make_gateway: MakeGateway, sim: Meta, receiver: Receiver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its lease ends, though nothing was noted, and the next one brings the file."""
+    delay, errors = fetch_retry.delay, [RuntimeError("a bug")]
+
+    def buggy(attempt: int, *seconds: float, spread: float) -> float | None:
+        if errors:
+            raise errors.pop()
+        return delay(attempt, *seconds, spread=spread)
+
+    monkeypatch.setattr("workers.fetch_retry.delay", buggy)
+    monkeypatch.setattr("workers.media.LEASE_MS", 600)
+    monkeypatch.setattr("workers.consumer.LEASE_MS", 600)
+    monkeypatch.setattr("workers.media.RENEW_EVERY", 0.1)
+    gateway = await started(make_gateway, sim, tmp_path / "files", hook("h1", receiver.url()))
+    await post(gateway, message(sim, stored(sim, fault="wrong_hash", times=1)))
+    assert "error" not in (await receiver.wait())[0].json["media"]
+    assert not errors
 
 
 async def test_a_message_nobody_wants_has_its_file(make_gateway: MakeGateway, sim: Meta, tmp_path: Path) -> None:

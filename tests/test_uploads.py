@@ -16,7 +16,9 @@ from tests.simulated import Meta
 from tests.streams import until
 from whatshooked.errors import StoreUnavailable
 from whatshooked.keys import Keys
+from whatshooked.media.local import LocalStore
 from whatshooked.media.retention import Limits
+from whatshooked.media.store import About
 from whatshooked.meta.graph import GraphFailure
 from whatshooked.meta.media import upload
 from whatshooked.meta.send import prepare
@@ -263,6 +265,30 @@ async def test_a_store_that_is_away_refuses_no_message(shop: Gateway, monkeypatc
     monkeypatch.setattr("whatshooked.media.local.LocalStore.about", away, raising=False)
     body = {"to": ANA, "type": "image", "image": {"stored": "x.jpg"}}
     assert (await shop.api("POST", "/api/messages", json=body)).status_code == 202
+
+
+async def test_an_error_of_ours_beside_a_file_is_not_the_message_s(
+    shop: Gateway, outbox: Outbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing of the message has left: it waits, and is not unknown."""
+    name, about, errors = await kept(shop, "image"), LocalStore.about, [RuntimeError("a bug")]
+
+    async def buggy(store: LocalStore, account_id: str, filename: str) -> About | None:
+        if errors:
+            raise errors.pop()
+        return await about(store, account_id, filename)
+
+    monkeypatch.setattr("workers.uploads.AGAIN_MS", 50)
+    monkeypatch.setattr(LocalStore, "about", buggy)
+    await outbox.add(
+        ACCOUNT, [entry("m1", prepare({"to": ANA, "type": "image", "image": {"stored": name}}, country_code="1"))]
+    )
+
+    async def sent() -> bool:
+        return bool(await outbox.page(ACCOUNT, "sent"))
+
+    await until(sent)
+    assert not errors
 
 
 @pytest.mark.parametrize(("told", "shown"), [({}, "Bill 7.pdf"), ({"filename": "b.pdf"}, "b.pdf")])
