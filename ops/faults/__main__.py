@@ -8,14 +8,11 @@ Prints a line a run and a verdict; exit code 0 when the product is green and eve
 """
 
 import argparse
-import asyncio
 import random
 import sys
-import tempfile
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
 
-from ops.faults import file_runs, reply_runs
+from ops.faults import file_runs, reply_runs, rows
 from ops.faults.campaign import Plan, Result, of_mutant, run
 from ops.faults.mutants import MUTANTS
 from ops.faults.steps import STEPS, Fault
@@ -74,12 +71,9 @@ def _mutants() -> Iterator[tuple[str, Plan, str]]:
 
 def _carry_out(name: str, plan: Plan, shows: str) -> tuple[Result, bool]:
     """Run a plan and print its row; whether it came out as expected: green, or red by what the mutant `shows`."""
-    with tempfile.TemporaryDirectory(prefix="faults-") as folder:
-        result = asyncio.run(run(plan, Path(folder)))
+    result, as_expected, said = rows.carry_out(run, plan, shows)
     verdict = result.verdict
-    as_expected = bool(getattr(verdict, shows)) if shows else verdict.green
     counts = [len(part) for part in (verdict.lost, verdict.stuck, verdict.doubled, verdict.twice_in)]
-    said = ("green" if verdict.green else "red") + ("" if as_expected else " !!")
     figures = (verdict.events, verdict.accepted, verdict.parked, result.kills, result.outages, result.cut_off)
     print(_ROW.format(name, *figures, verdict.explained, *counts, round(result.seconds), said), flush=True)
     for fault in (*verdict.disagreements, *verdict.faults) if not as_expected else ():
@@ -89,13 +83,9 @@ def _carry_out(name: str, plan: Plan, shows: str) -> tuple[Result, bool]:
 
 def _summary(rounds: Iterable[Result]) -> None:
     rounds = list(rounds)
-    fired: dict[str, int] = {}
-    for result in rounds:
-        for step, count in result.fired.items():
-            fired[step] = fired.get(step, 0) + count
     events, kills = sum(one.verdict.events for one in rounds), sum(one.kills for one in rounds)
     print(f"{events} events, {kills} processes killed, {sum(one.outages for one in rounds)} Redis outages")
-    print("steps that fired: " + ", ".join(f"{step} {count}" for step, count in sorted(fired.items())))
+    rows.print_fired(rounds)
 
 
 if __name__ == "__main__":

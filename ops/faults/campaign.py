@@ -11,12 +11,11 @@ from ops.faults.journal import cut_off
 from ops.faults.ledger import Kept, Verdict, judge
 from ops.faults.mutants import MUTANTS
 from ops.faults.peers import Meta, Receivers
+from ops.faults.rest import come_to_rest
 from ops.faults.stage import HOOKS, TIMEOUT, Stage, hook
 from ops.faults.steps import STEPS, Fault
 from ops.faults.strikes import Strikes
 from ops.faults.valkey import Valkey
-from whatshooked.stream.fsck import examine
-from whatshooked.stream.link import Link
 
 
 @dataclass(frozen=True)
@@ -144,30 +143,24 @@ class Campaign:
 
     async def _come_to_rest(self) -> None:
         """Wait until nothing is missing, or until nothing has changed for a while."""
-        before, since = (-1, -1), time.monotonic()
-        while time.monotonic() - since < self._plan.patience:
-            kept = await self._stage.listing()
-            verdict = self._judge(kept)
-            if not (verdict.lost or verdict.stuck) or verdict.twice_in or verdict.doubled:
-                return
-            now = (verdict.accepted, len(self._receivers.receipts))
-            if now != before:
-                before, since = now, time.monotonic()
-            await asyncio.sleep(0.2)
+
+        async def look() -> tuple[bool, object]:
+            verdict = self._judge(await self._stage.listing())
+            is_over = not (verdict.lost or verdict.stuck) or bool(verdict.twice_in or verdict.doubled)
+            return is_over, (verdict.accepted, len(self._receivers.receipts))
+
+        await come_to_rest(look, self._plan.patience)
 
     async def _close(self) -> Result:
         faults = [*self._strikes.faults, *await self._stage.stop(self._stage.workers)]
         kept = await self._stage.listing()
         verdict = self._judge(kept)
-        async with Link(self._stage.valkey.url) as link:
-            disagreements = await examine(link, self._stage.keys, list(HOOKS), repair=False)
-        verdict.disagreements = [f"{one.what} of {one.id} {one.hook}".rstrip() for one in disagreements]
+        verdict.disagreements = await self._stage.disagreements()
         verdict.faults = faults + self._stage.unexplained_ends()
-        fired = Counter(line.step for one in self._stage.launched for line in one.lines() if line.what == "fault")
         return Result(
             verdict,
-            fired,
-            kills=sum(one.killed for one in self._stage.launched),
+            self._stage.fired(),
+            kills=self._stage.kills,
             outages=len(self._stage.valkey.outages),
             cut_off=len(self._cut_off()),
             resent=self._meta.resent,

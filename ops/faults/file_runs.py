@@ -1,12 +1,9 @@
 """The long run's part about files: storms and random kills, then each mutant and its faults without it."""
 
-import asyncio
 import random
-import tempfile
-from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 
+from ops.faults import rows
 from ops.faults.file_mutants import FILE_MUTANTS
 from ops.faults.files import FilePlan, FileResult, of_mutant, run
 from ops.faults.steps import MEDIA_STEPS, Fault
@@ -32,8 +29,7 @@ def carry_out(events: int, seed: int, *, mutants: bool) -> bool:
     print(f"\n{_HEAD}", flush=True)
     plans = [*_plans(events, seed), *(_mutants() if mutants else ())]
     results = [_row(name, plan, shows) for name, plan, shows in plans]
-    fired = sum((result.fired for result, _ in results), Counter[str]())
-    print("steps that fired: " + ", ".join(f"{step} {count}" for step, count in sorted(fired.items())))
+    rows.print_fired(result for result, _ in results)
     return all(as_expected for _, as_expected in results)
 
 
@@ -70,11 +66,8 @@ def _mutants() -> Iterator[tuple[str, FilePlan, str]]:
 
 def _row(name: str, plan: FilePlan, shows: str) -> tuple[FileResult, bool]:
     """Run a plan and print its row; whether it came out as expected: green, or red by what the mutant `shows`."""
-    with tempfile.TemporaryDirectory(prefix="faults-") as folder:
-        result = asyncio.run(run(plan, Path(folder)))
+    result, as_expected, said = rows.carry_out(run, plan, shows)
     verdict = result.verdict
-    as_expected = bool(getattr(verdict, shows)) if shows else verdict.green
-    said = ("green" if verdict.green else "red") + ("" if as_expected else " !!")
     found = [len(getattr(verdict, name)) for name in _FOUND]
     figures = (verdict.deliveries.events, verdict.files, result.kills, result.outages, result.cut_off, result.amid)
     print(_ROW.format(name, *figures, verdict.excused, *found, round(result.seconds), said), flush=True)

@@ -18,12 +18,11 @@ from ops.faults.journal import Line, cut_off, named, of_kind, unrecorded
 from ops.faults.launch import FETCH, LOOK_UP
 from ops.faults.ledger import Kept
 from ops.faults.peers import Meta
+from ops.faults.rest import come_to_rest
 from ops.faults.stage import HOOKS, TIMEOUT, Stage, account, hook
 from ops.faults.steps import Fault
 from ops.faults.strikes import Strikes
 from ops.faults.valkey import Valkey
-from whatshooked.stream.fsck import examine
-from whatshooked.stream.link import Link
 
 #: Files fetched at once per worker: so few that others wait in Redis.
 _CONCURRENCY = 4
@@ -188,15 +187,13 @@ class FileCampaign:
 
     async def _come_to_rest(self) -> None:
         """Wait until nothing is missing, or until nothing has changed for a while."""
-        before, since = (-1, -1), time.monotonic()
-        while time.monotonic() - since < self._plan.patience:
+
+        async def look() -> tuple[bool, object]:
             verdict = await asyncio.to_thread(self._judge, await self._stage.listing())
-            if verdict.at_rest or verdict.deliveries.twice_in or verdict.deliveries.doubled:
-                return
-            now = (verdict.deliveries.accepted, len(self._lookers.receipts))
-            if now != before:
-                before, since = now, time.monotonic()
-            await asyncio.sleep(0.3)
+            is_over = verdict.at_rest or bool(verdict.deliveries.twice_in or verdict.deliveries.doubled)
+            return is_over, (verdict.deliveries.accepted, len(self._lookers.receipts))
+
+        await come_to_rest(look, self._plan.patience)
 
     async def _close(self) -> FileResult:
         told = await self._follow()
@@ -204,17 +201,14 @@ class FileCampaign:
         kept = await self._stage.listing()
         verdict = self._judge(kept, told)
         verdict.torn = list(self._watcher.torn)
-        async with Link(self._stage.valkey.url) as link:
-            found = await examine(link, self._stage.keys, list(HOOKS), repair=False)
-        verdict.deliveries.disagreements = [f"{one.what} of {one.id} {one.hook}".rstrip() for one in found]
-        kills = sum(one.killed for one in self._stage.launched)
+        verdict.deliveries.disagreements = await self._stage.disagreements()
         # Each fetch has one, and keep writes another beside it.
-        verdict.litter = await shelf.litter(self._store, 2 * _CONCURRENCY * kills)
+        verdict.litter = await shelf.litter(self._store, 2 * _CONCURRENCY * self._stage.kills)
         verdict.faults = faults + self._stage.unexplained_ends()
         return FileResult(
             verdict,
-            Counter(line.step for one in self._stage.launched for line in one.lines() if line.what == "fault"),
-            kills=kills,
+            self._stage.fired(),
+            kills=self._stage.kills,
             outages=len(self._stage.valkey.outages),
             cut_off=sum(self._cut(kept).fetches.values()),
             amid=self._watcher.amid(self._host.sizes),

@@ -10,6 +10,7 @@ import msgspec
 
 from ops.faults.reply_ledger import TOO_FAST, Listed, Verdict, busiest, judge
 from ops.faults.reply_mutants import REPLY_MUTANTS
+from ops.faults.rest import come_to_rest
 from ops.faults.stage import ACCOUNT, TOKEN, Stage, hook
 from ops.faults.steps import Fault
 from ops.faults.strikes import Strikes
@@ -175,19 +176,18 @@ class ReplyCampaign:
 
     async def _come_to_rest(self) -> None:
         """Wait until nothing is left that time might mend, or until nothing has changed for a while."""
-        before, since = "", time.monotonic()
-        while time.monotonic() - since < self._plan.patience:
-            looked = time.monotonic()
+
+        async def look() -> tuple[bool, object]:
             counts = await self._outbox.counts(ACCOUNT)
             if not (counts["new"] or counts["sending"]):
                 verdict, _ = await self._judge()
                 waits = bool(verdict.untold) and self._plan.told_after is not None
                 if (verdict.at_rest and not waits) or verdict.doubled:
-                    return
+                    return True, counts
                 await self._meta.hurry()
-            if (now := str(counts)) != before:
-                before, since = now, time.monotonic()
-            await asyncio.sleep(max(0.2, 2 * (time.monotonic() - looked)))
+            return False, counts
+
+        await come_to_rest(look, self._plan.patience)
 
     async def _close(self) -> ReplyResult:
         faults = [*self._strikes.faults, *await self._stage.stop(self._stage.workers)]
@@ -209,8 +209,8 @@ class ReplyCampaign:
         verdict.faults = faults
         return ReplyResult(
             verdict,
-            Counter(line.step for one in self._stage.launched for line in one.lines() if line.what == "fault"),
-            kills=sum(one.killed for one in self._stage.launched),
+            self._stage.fired(),
+            kills=self._stage.kills,
             outages=len(self._stage.valkey.outages),
             rate=rate,
         )

@@ -1,12 +1,9 @@
 """The long run's part about replies: both ways with what is unknown, full speed, then each mutant; a row each."""
 
-import asyncio
 import random
-import tempfile
-from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 
+from ops.faults import rows
 from ops.faults.replies import TROUBLE, ReplyPlan, ReplyResult, of_mutant, run
 from ops.faults.reply_mutants import REPLY_MUTANTS
 from ops.faults.steps import REPLY_STEPS, Fault
@@ -29,8 +26,7 @@ def carry_out(replies: int, seed: int, *, mutants: bool) -> bool:
     print(f"\n{_HEAD}", flush=True)
     plans = [*_plans(replies, seed), *(_mutants() if mutants else ())]
     results = [_row(name, plan, shows) for name, plan, shows in plans]
-    fired = sum((result.fired for result, _ in results), Counter[str]())
-    print("steps that fired: " + ", ".join(f"{step} {count}" for step, count in sorted(fired.items())))
+    rows.print_fired(result for result, _ in results)
     return all(as_expected for _, as_expected in results)
 
 
@@ -73,11 +69,8 @@ def _mutants() -> Iterator[tuple[str, ReplyPlan, str]]:
 
 def _row(name: str, plan: ReplyPlan, shows: str) -> tuple[ReplyResult, bool]:
     """Run a plan and print its row; whether it came out as expected: green, or red by what the mutant `shows`."""
-    with tempfile.TemporaryDirectory(prefix="faults-") as folder:
-        result = asyncio.run(run(plan, Path(folder)))
+    result, as_expected, said = rows.carry_out(run, plan, shows)
     verdict = result.verdict
-    as_expected = bool(getattr(verdict, shows)) if shows else verdict.green
-    said = ("green" if verdict.green else "red") + ("" if as_expected else " !!")
     found = (verdict.missing, verdict.doubled, verdict.stuck, verdict.wrong, verdict.disordered, verdict.throttled)
     parts = [len(part) for part in found]
     figures = (verdict.replies, verdict.states["sent"], verdict.states["unknown"], verdict.twice)

@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,8 @@ from ops.faults.valkey import Valkey, tied
 from whatshooked.boot import CONFIG_VARIABLE
 from whatshooked.cli.serve import LISTEN_VARIABLE
 from whatshooked.keys import Keys
+from whatshooked.stream.fsck import examine
+from whatshooked.stream.link import Link
 
 HOOKS = ("h1", "h2")
 API_KEY = "api-key-of-the-harness"
@@ -191,6 +194,21 @@ class Stage:
             if code not in (None, 0) and not stopped and not (one.killed and asked):
                 found.append(f"{one.journal.stem} ended by itself with {code}")
         return found
+
+    @property
+    def kills(self) -> int:
+        """How many processes were killed."""
+        return sum(one.killed for one in self.launched)
+
+    def fired(self) -> Counter[str]:
+        """Return how often each step came about."""
+        return Counter(line.step for one in self.launched for line in one.lines() if line.what == "fault")
+
+    async def disagreements(self) -> list[str]:
+        """Return what of the events' bookkeeping in Redis contradicts itself."""
+        async with Link(self.valkey.url) as link:
+            found = await examine(link, self.keys, list(HOOKS), repair=False)
+        return [f"{one.what} of {one.id} {one.hook}".rstrip() for one in found]
 
     def close(self) -> None:
         """End what still runs."""
