@@ -9,6 +9,8 @@ import mimetypes
 import re
 from urllib.parse import quote, unquote
 
+from whatshooked.meta.attachment import base_type
+
 #: Characters of an id that stay. `MARK` is none of them: an id that was cut down cannot meet one that was not.
 _SAFE = re.compile(r"[A-Za-z0-9_=+][A-Za-z0-9._=+-]*")
 _UNSAFE = re.compile(r"[^A-Za-z0-9._=+-]+")
@@ -70,7 +72,7 @@ def filename(message_id: str, sha256: str, mime_type: str, original: str = "") -
 
 def extension(mime_type: str, original: str = "") -> str:
     """Return a type's extension with its dot; of an unknown type that of the name for people, else `.bin`."""
-    essence = essence_of(mime_type)
+    essence = base_type(mime_type)
     known = _META.get(essence) or (None if essence == UNKNOWN_TYPE else _KNOWN.guess_extension(essence))
     own = "." + original.rpartition(".")[2].lower() if "." in original else ""
     return next((one for one in (known, own) if one and _EXTENSION.fullmatch(one)), ".bin")
@@ -87,11 +89,6 @@ def type_of(name: str) -> str:
 def sendable_type(mime_type: str) -> str:
     """Return a MIME type as it may stand in a header; what is none says nothing."""
     return mime_type if _TYPE.fullmatch(mime_type) else UNKNOWN_TYPE
-
-
-def essence_of(mime_type: str) -> str:
-    """Return a MIME type without its parameters."""
-    return mime_type.partition(";")[0].strip().lower()
 
 
 def label(mime_type: str, original: str) -> str:
@@ -123,7 +120,7 @@ def shown(original: str) -> str:
 
 def disposition(original: str, mime_type: str) -> str:
     """Return the value of Content-Disposition: only what runs nothing in a browser is shown in it."""
-    essence = essence_of(mime_type)
+    essence = base_type(mime_type)
     harmless = essence in _RASTER or essence.startswith(("audio/", "video/")) or essence == "application/pdf"
     kind = "inline" if harmless else "attachment"
     name = shown(original)

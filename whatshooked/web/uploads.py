@@ -11,6 +11,7 @@ from litestar.params import PathParameter, QueryParameter
 from whatshooked.errors import StoreUnavailable
 from whatshooked.media import names
 from whatshooked.media.store import About
+from whatshooked.meta import attachment
 from whatshooked.web.faults import Fault
 from whatshooked.web.gateway import Gateway
 
@@ -47,7 +48,7 @@ async def keep(
     if account_id not in known:
         hint = f"there is {', '.join(known) or 'none'}"
         raise Fault(404, "unknown_account", "no account of this id is configured", hint)
-    if names.essence_of(request.headers.get("content-type", "")).startswith("multipart/"):
+    if attachment.base_type(request.headers.get("content-type", "")).startswith("multipart/"):
         raise Fault(415, "not_a_file", "the body is a form, not the file itself", _PLAIN)
     most, mime_type = gateway.config.media.max_bytes, _type(request, original)
     try:
@@ -69,6 +70,6 @@ async def keep(
 def _type(request: Request[Any, Any, State], original: str) -> str:
     """Return the file's type: as told, unless that is what a client says of anything."""
     told = names.sendable_type(request.headers.get("content-type", "").strip())
-    if names.essence_of(told) in (names.UNKNOWN_TYPE, "application/x-www-form-urlencoded"):
+    if attachment.base_type(told) in (names.UNKNOWN_TYPE, "application/x-www-form-urlencoded"):
         return names.type_of(original)
     return told

@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from whatshooked.meta.attachment import base_type
+
 #: The key that names a stored file, where Meta's own body has `id` or `link`.
 KEY = "stored"
 #: What cannot name one: the key as it stands in JSON.
@@ -54,7 +56,7 @@ def read(body: bytes) -> list[Use]:
 def fault(kind: str, mime_type: str, size: int) -> str:
     """Return why Meta would not take a file as this kind of media, "" when it may; `size` in bytes."""
     types, most = _TYPES.get(kind, ()), _MOST[kind]
-    if types and mime_type.partition(";")[0].strip().lower() not in types:
+    if types and base_type(mime_type) not in types:
         return f"it is {mime_type}, not {_NOUNS[kind]} that Meta takes ({', '.join(types)})"
     if size > most:
         return f"it has {size} bytes, Meta takes {most} at most in a message's {kind}"
