@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from whatshooked.config import schema
-from whatshooked.config.model import UNAVAILABLE, EventLogger, Hook, Metrics, RedisConfig
+from whatshooked.config.model import UNAVAILABLE, Hook, Metrics, RedisConfig
 
 PAGE = Path(__file__).parent.parent / "docs" / "configuration.md"
 
@@ -23,8 +23,8 @@ says every fault and warning at once, `whatshooked schema` prints the JSON Schem
 again (all of it or nothing; address, Redis and where files are stored stay until a restart).
 
 A duration ("number or string") is seconds, or a number with its unit: `15`, `"500ms"`, `"15s"`, `"2m"`, `"1h"`, `"3d"`.
-Any value may be `env:NAME` or `file:/path` instead, so that no secret stands in the file. An unknown key in `redis` or
-`metrics` is refused, elsewhere it is a warning that names the nearest known one.
+Any value may be `env:NAME` or `file:/path` instead, so that no secret stands in the file. An unknown key in `redis`,
+`metrics` or a target's own section of `event_logger` is refused, elsewhere it is a warning that names the nearest known one.
 """
 
 #: What stands behind a section's table.
@@ -45,7 +45,6 @@ For `gs://` it is `service_account` (a key file's path), for `az://` `account_na
 #: Where a section stands in the file, by its Struct, for the list of what is refused.
 _PLACES: dict[type, str] = {
     Hook: "hooks[]",
-    EventLogger: "event_logger",
     RedisConfig: "redis",
     Metrics: "metrics",
 }
@@ -119,7 +118,7 @@ def _refused() -> str:
         "These keys are refused by name, since a config must not promise what nobody keeps: "
         + ", ".join(names)
         + ". `redis.mode` can be `standalone` alone, `redis.shards` 1 alone. Loaded, without effect yet: accounts of "
-        "type `whatsmeow` and an enabled `event_logger`, each with a warning, and `database`.\n"
+        "type `whatsmeow`, with a warning.\n"
     )
 
 

@@ -107,6 +107,8 @@ def test_ids_are_unique(files: Files) -> None:
         ("media/base_url", "https://shop.example/api/media/", "media.base_url"),
         ("media/base_url", "https://u:p@shop.example", "media.base_url"),
         ("event_logger/targets", ["kafka"], "event_logger.targets[0]"),
+        ("event_logger/table_name", "logs; drop", "event_logger.table_name"),
+        ("event_logger/mask", ["names"], "event_logger.mask[0]"),
         ("log_level", "loud", "log_level"),
         ("redis/url", "http://a.example", "redis.url"),
         ("redis/prefix", "{wh}", "redis.prefix"),
@@ -124,7 +126,6 @@ def test_refused_value(files: Files, path: str, value: object, place: str) -> No
     "path",
     [
         *(f"hooks/0/{name}" for name in ("retry", "max_age", "order", "filter", "rate", "allow_cidrs", "payload")),
-        "event_logger/sqlite_path",
         "redis/durability",
         "metrics/host",
         "metrics/port",

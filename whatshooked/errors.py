@@ -11,7 +11,8 @@ WhatsHookedError
 │   └── StartError           a port is taken, or the configured Redis cannot keep our promises
 └── OursError                something of ours, or what we depend on, is in trouble
     ├── StreamUnavailable    Redis did not take or give what was asked; try again
-    └── StoreUnavailable     the store of files did not take or give one; the message names place and remedy
+    ├── StoreUnavailable     the store of files did not take or give one; the message names place and remedy
+    └── LogUnavailable       a target of the event log did not take or give rows; the message names place and remedy
 """
 
 from typing import Literal
@@ -82,6 +83,10 @@ class StreamUnavailable(OursError):  # noqa: N818 - names a state, as HTTP's 503
 
 class StoreUnavailable(OursError):  # noqa: N818 - as above
     """The store of files cannot take or give one now: full, read-only or away; the message names place and remedy."""
+
+
+class LogUnavailable(OursError):  # noqa: N818 - as above
+    """A target of the event log cannot take or give rows now; the message names place and remedy."""
 
 
 #: Exit codes of commands beside 0, 1 (something was found or refused) and 2 (wrong usage), after sysexits.h.

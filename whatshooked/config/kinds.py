@@ -21,6 +21,7 @@ NOT_IN_VALUE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")  # RFC 9110 section 5.5: 
 NOT_IN_URL = re.compile(r'[\s\x00-\x1f\x7f-\x9f\\<>"^`{|}]')
 DURATION = re.compile(r"(\d+(?:\.\d+)?) ?(ms|s|m|h|d)?")
 VERSION = re.compile(r"[vV]?(\d{1,3})\.(\d{1,2})")
+TABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,39}")
 PREFIX = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 HOST = re.compile(r"(\*\.)?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
 #: Schemes of object stores, as obstore knows them.
@@ -201,6 +202,13 @@ def _prefix(value: object) -> str:
     return text
 
 
+def _table_name(value: object) -> str:
+    text = _text(value)
+    if not TABLE.fullmatch(text):
+        raise UnfitError
+    return text
+
+
 def _redis_mode(value: object) -> str:
     if _text(value) in {"sentinel", "cluster"}:
         raise UnfitError("not available in this version; remove the key or say standalone")
@@ -249,6 +257,7 @@ KINDS: Mapping[str, Kind] = {
     "duration": Kind('a duration, seconds or such as "500ms", "15s", "2m", "1h", "3d",', _duration, _NUMBER_OR_TEXT),
     "hook_secret": Kind('a string; after "whsec_" base64', _hook_secret),
     "prefix": Kind("1 to 64 letters, digits, dots, colons, dashes or underscores", _prefix),
+    "table_name": Kind("a table's name: 1 to 40 letters, digits or underscores, no digit first", _table_name),
     "redis_mode": Kind('"standalone"', _redis_mode, {"enum": ["standalone"]}),
     "redis_shards": Kind("1", _redis_shards, {"enum": [1]}),
 }

@@ -151,13 +151,44 @@ class MessageCache(Section, frozen=True, kw_only=True):
     history_bytes: Annotated[int, Meta(ge=0, le=10**13), about("bytes of finished events kept at most")] = 268_435_456
 
 
+class Kept(OurSection, frozen=True, kw_only=True):
+    """How long a target of the event log keeps what it has."""
+
+    max_age_days: Annotated[float, Meta(ge=0, le=36_500), about("days a row is kept; 0: for ever")] = 30.0
+    max_bytes: Annotated[
+        int, Meta(ge=0, le=10**16), about("bytes the target takes at most, oldest go first; 0: no bound")
+    ] = 0
+
+
+class KeptFiles(Kept, frozen=True, kw_only=True):
+    """How the target file rotates, and how long it keeps what it has."""
+
+    rotate_bytes: Annotated[
+        int, Meta(ge=65_536, le=10**13), about("a file is ended and compressed at this size, and each day (UTC)")
+    ] = 104_857_600
+
+
 class EventLogger(Section, frozen=True, kw_only=True):
     """The log of events, and where it is written."""
 
-    enabled: bool = False
+    enabled: Annotated[bool, about("whether what happens is logged")] = False
     targets: Annotated[tuple[Target, ...], about("where events are logged")] = ("file",)
     file_dir: Annotated[str, about("directory of the target file")] = "./data/events"
-    table_name: Annotated[str, about("table of the targets sqlite and postgres")] = "event_logs"
+    sqlite_path: Annotated[str, about("file of the target sqlite")] = "./data/events/events.sqlite"
+    table_name: Annotated[str, kind("table_name"), about("table of the targets sqlite and postgres")] = "event_logs"
+    mask: Annotated[
+        tuple[Literal["numbers", "texts"], ...],
+        about("what the log does not show of people: their numbers (but for the last two digits), what they wrote"),
+    ] = ()
+    payloads: Annotated[bool, about("whether a row also holds the payload that hooks receive")] = False
+    buffer_bytes: Annotated[
+        int,
+        Meta(ge=1_048_576, le=10**13),
+        about("bytes of Redis that rows may take which a target has yet to write; beyond, the oldest are dropped"),
+    ] = 134_217_728
+    file: Annotated[KeptFiles, about("rotation and retention of the target file")] = field(default_factory=KeptFiles)
+    sqlite: Annotated[Kept, about("retention of the target sqlite")] = field(default_factory=Kept)
+    postgres: Annotated[Kept, about("retention of the target postgres")] = field(default_factory=Kept)
 
 
 class Database(Section, frozen=True, kw_only=True):
@@ -214,7 +245,6 @@ class Config(Document, frozen=True, kw_only=True):
 #: Section to keys that are promised for later: any value of them is refused by name.
 UNAVAILABLE: Mapping[type, frozenset[str]] = {
     Hook: frozenset({"retry", "max_age", "order", "filter", "rate", "allow_cidrs", "payload"}),
-    EventLogger: frozenset({"sqlite_path"}),
     RedisConfig: frozenset({"durability"}),
     Metrics: frozenset({"host", "port"}),
 }

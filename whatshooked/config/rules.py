@@ -109,7 +109,6 @@ def cautions(config: Config, today: date) -> Iterator[Finding]:
     yield from _links(config)
     if config.media.storage_options and config.media.storage is None:
         yield "media.storage_options", "without effect: files go to media.data_path; name the store in media.storage"
-    yield from _not_yet(config)
 
 
 def _account(path: str, account: Account, today: date) -> Iterator[Finding]:
@@ -201,11 +200,6 @@ def _links(config: Config) -> Iterator[Finding]:
             f"missing, so links to files point at localhost, where hooks[{far[0]}] cannot fetch them; set it to where "
             "the gateway is reached",
         )
-
-
-def _not_yet(config: Config) -> Iterator[Finding]:
-    if config.event_logger.enabled:
-        yield "event_logger.enabled", "this version does not log events yet; nothing is written"
 
 
 def without_credentials(hook: Hook) -> Hook:

@@ -1,0 +1,66 @@
+"""One person as they stand in what Meta sends: by phone or user id, plain or in the base64 of a message id; pure."""
+
+import base64
+import re
+from collections.abc import Iterable, Iterator
+
+#: What takes the place of a person who is forgotten.
+FORGOTTEN = "forgotten"
+#: The letters of base64, in both alphabets.
+_LETTERS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_"
+
+
+class Person:
+    """All the names of one person: phone digits and user ids; raises ValueError without any."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self.names = frozenset(name for name in names if name)
+        if not self.names:
+            raise ValueError("a person has a number or a user id")
+        ordered = sorted(self.names)
+        self._plain = re.compile("|".join(map(_plain, ordered)).encode())
+        self._hidden = re.compile("|".join(re.escape(part) for name in ordered for part in _hidden(name)).encode())
+
+    def is_named(self, text: str | bytes) -> bool:
+        """Return whether a text names this person, plain or inside something in base64."""
+        raw = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
+        return self._plain.search(raw) is not None or any(self._is_hidden(part) for part in self._candidates(raw))
+
+    def _candidates(self, raw: bytes) -> Iterator[bytes]:
+        """Yield the words of base64 in which the person may stand."""
+        end = 0
+        for found in self._hidden.finditer(raw):
+            if found.start() < end:
+                continue
+            start, end = found.start(), found.end()
+            while start and raw[start - 1] in _LETTERS:
+                start -= 1
+            while end < len(raw) and raw[end] in _LETTERS:
+                end += 1
+            yield raw[start:end]
+
+    def _is_hidden(self, word: bytes) -> bool:
+        """Return whether a word of base64 holds the person: where in it the encoding began is not known."""
+        plain = word.translate(bytes.maketrans(b"-_", b"+/"))
+        shifted = (plain[lead:] for lead in range(4))
+        return any(self._plain.search(base64.b64decode(part[: len(part) // 4 * 4] + _rest(part))) for part in shifted)
+
+
+def _rest(part: bytes) -> bytes:
+    """Return the last letters of a word, filled up; a single one tells no byte."""
+    rest = part[len(part) // 4 * 4 :]
+    return rest + b"=" * (4 - len(rest)) if len(rest) > 1 else b""
+
+
+def _plain(name: str) -> str:
+    """Return the pattern of a name: a number inside a longer one is another number."""
+    before, after = ("(?<![0-9])", "(?![0-9])") if name.isdecimal() else ("(?<![A-Za-z0-9])", "(?![A-Za-z0-9])")
+    return before + re.escape(name) + after
+
+
+def _hidden(name: str) -> Iterator[str]:
+    """Yield what the base64 of any text shows of a name in it: the same letters in three places of four."""
+    for lead in range(3):
+        encoded = base64.b64encode(bytes(lead) + name.encode()).decode().rstrip("=")
+        # The first letters hold bits of what stands before, the last one bits of what follows.
+        yield encoded[(0, 2, 3)[lead] : len(encoded) - (1 if (lead + len(name.encode())) % 3 else 0)]
