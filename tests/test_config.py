@@ -39,7 +39,6 @@ def test_old_file_loads_with_every_value_kept(files: Files) -> None:
         "whatsapp[0].business_api.verify_token",
         "whatsapp[0].business_api.app_secret",
         "whatsapp[0].business_api.api_version",
-        "event_logger.enabled",
     }
 
 

@@ -99,6 +99,24 @@ class Keys:
         return self._tagged(f"refused:{kind}")
 
     @property
+    def activity(self) -> str:
+        """Stream, a group per target of the event log: what happened. Bounded; written while somebody wants to know.
+
+        Writers: every script that does something, and ACTIVITY for what none does.
+        """
+        return self._tagged("activity")
+
+    @property
+    def dropped(self) -> str:
+        """Hash group → records that the bound took before its target had written them. Writer: ACTIVITY_TRIM."""
+        return self._tagged("activity:dropped")
+
+    @property
+    def watched(self) -> str:
+        """String, expires in seconds: somebody watches what happens. Writers: `tail`, the live API."""
+        return self._tagged("watched")
+
+    @property
     def ready(self) -> str:
         """String, expires in a minute: what `/ready` writes to prove that Redis takes writes. Writer: web."""
         return self._tagged("ready")
@@ -164,6 +182,13 @@ class Keys:
     def account_check(self, account_id: str) -> str:
         """String, name of a worker: it checks this account, the others wait until this expires. Writer: worker."""
         return f"{self.prefix}:account:{account_id}:checking"
+
+    def log_writer(self, target: str) -> str:
+        """String, name of a worker: it writes this target of the event log, the others wait until this expires.
+
+        Writer: worker.
+        """
+        return f"{self.prefix}:log:{target}:writer"
 
     def account_slower(self, account_id: str) -> str:
         """String, expires in a quarter of an hour: Meta refused much for the number's throughput. Writer: worker."""
@@ -239,6 +264,16 @@ class OutboxKeys:
         Writer: OUTBOX_SETTLE; OUTBOX_RESUME ends it.
         """
         return f"{self.tag}:hold"
+
+    @property
+    def activity(self) -> str:
+        """Stream, as `Keys.activity`: what happened to the account's messages. Writers: the OUTBOX scripts."""
+        return f"{self.tag}:activity"
+
+    @property
+    def dropped(self) -> str:
+        """Hash, as `Keys.dropped`. Writer: ACTIVITY_TRIM."""
+        return f"{self.tag}:activity:dropped"
 
     @property
     def resumed(self) -> str:

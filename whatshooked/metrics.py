@@ -97,6 +97,12 @@ OUTBOX_DROPPED = Counter("whatshooked_messages_dropped", "Messages of removed ac
 REPLIES = Counter("whatshooked_replies", "Answers of hooks that ask to send, by result", ["hook", "result"])
 #: Calls to Graph, by error code (0: fine, -1: no answer, `http 503`: an answer without a code).
 GRAPH = Counter("whatshooked_graph_calls", "Calls to Meta's Graph API, by answer", ["code"])
+#: Stands still while events come in: see `whatshooked_log_lag_seconds` and the workers' log.
+LOG_ROWS = Counter("whatshooked_log_rows", "Rows written to the event log, by target", ["target"])
+#: The target is down or full: see the workers' log, which names place and remedy.
+LOG_ERRORS = Counter("whatshooked_log_errors", "Tries to write the event log that failed, by target", ["target"])
+#: too_old, too_many_bytes: as `max_age_days` and `max_bytes` of the target say.
+LOG_REMOVED = Counter("whatshooked_log_removed", "Rows removed from the event log", ["target", "reason"])
 #: refused: a link is over (`media.link_ttl`) or was changed; missing: retention took the file, or it never came;
 #: unavailable: see the log, which names disk or bucket and the remedy.
 MEDIA_SERVED = Counter("whatshooked_media_served", "Requests for stored files, by what came of them", ["result"])
@@ -181,6 +187,22 @@ class CacheGauges:
         for account, is_paused in paused.items():
             pause.add_metric([account], float(is_paused))
         self._families += [size, pause]
+
+
+    def add_log(self, lags: Mapping[str, tuple[float, int]]) -> None:
+        """Show how far each target of the event log is behind (seconds), and how many records it lost."""
+        #: Grows while a target is down; beyond `event_logger.buffer_bytes` its oldest records are dropped.
+        lag = GaugeMetricFamily(
+            "whatshooked_log_lag_seconds", "Age of the oldest record not written yet (seconds)", labels=["target"]
+        )
+        #: Above 0: raise `event_logger.buffer_bytes`, or mend the target sooner.
+        dropped = GaugeMetricFamily(
+            "whatshooked_log_dropped", "Records that the bound took before they were written", labels=["target"]
+        )
+        for target, (seconds, lost) in lags.items():
+            lag.add_metric([target], seconds)
+            dropped.add_metric([target], lost)
+        self._families += [lag, dropped]
 
 
 def exposition(gauges: CacheGauges) -> bytes:

@@ -17,9 +17,11 @@ from whatshooked.meta import setup
 from whatshooked.meta.codes import Retry
 from whatshooked.meta.graph import Access, Graph, GraphFailure
 from whatshooked.meta.objects import Number
+from whatshooked.stream.activity import Activity, Note
 from whatshooked.stream.intake import Addition, Intake
 from whatshooked.stream.link import Link
 from whatshooked.stream.outbox import Outbox
+from whatshooked.stream.turn import take
 from workers.outlook import Outlook
 from workers.throughput import Throughput
 from workers.traffic import Traffic
@@ -57,7 +59,9 @@ class Credentials:
         hooks: Callable[[], Hooks],
         graph: Graph,
         traffic: Traffic,
+        activity: Activity,
     ) -> None:
+        self._activity = activity
         self._link = link
         self._keys = keys
         self._name = name
@@ -133,13 +137,7 @@ class Credentials:
             del self._doubted[account.id]
             await self._link.call("SET", turn, self._name, "EX", seconds)
             return True
-        if await self._link.call("SET", turn, self._name, "NX", "EX", seconds):
-            return True
-        holder = (await self._link.call("GET", turn) or b"").decode()
-        if holder == self._name or await self._link.call("EXISTS", self._keys.alive(holder)):
-            return False
-        await self._link.call("SET", turn, self._name, "EX", seconds)
-        return True
+        return await take(self._link, self._keys, turn, self._name, seconds) == "taken"
 
     async def _tell(self, account: Account, found: Number | GraphFailure) -> None:
         event_type, state, data = described(account, found)
@@ -156,7 +154,9 @@ class Credentials:
         if self._hooks().anyone_wants(event_type, account.id):
             await self._publish(event_type, account.id, data, generation=since or b"")
         # Last: a crash before this publishes again, under the same identity.
-        await self._link.call("HSET", key, "state", state, "since", time.time_ns())
+        await self._activity.tell(
+            self._link, self._keys, _noted(account.id, found), ("HSET", key, "state", state, "since", time.time_ns())
+        )
 
     def _is_passing(self, account: Account, found: Number | GraphFailure) -> bool:
         """Return whether a failure is Graph's own trouble and has not lasted yet."""
@@ -179,6 +179,12 @@ class Credentials:
         blob = events.encode(Event(events.ENTRY_VERSION, event_type, account_id, msgspec.json.encode(data)))
         name = f"{event_type}\0{account_id}\0".encode() + generation
         await self._intake.add([Addition(blob, hashlib.blake2b(name, digest_size=16).digest(), 0, event_type)])
+
+
+def _noted(account_id: str, found: Number | GraphFailure) -> Note:
+    if isinstance(found, Number):
+        return Note("whatsapp.connected", account_id, state="connected")
+    return Note("whatsapp.disconnected", account_id, state="disconnected", status=found.code, error=found.text)
 
 
 def described(account: Account, found: Number | GraphFailure) -> tuple[str, str, dict[str, str | int]]:

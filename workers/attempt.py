@@ -20,7 +20,7 @@ from whatshooked.hooks import retry
 from whatshooked.hooks.delivery import Delivered, Refused, Sender, shown
 from whatshooked.hooks.hook import Hooks
 from whatshooked.stream.intake import Added, Addition, Intake
-from whatshooked.stream.settle import NotTaken, Settler, Taken
+from whatshooked.stream.settle import Made, NotTaken, Settler, Taken
 from workers.bodies import Bodies
 from workers.replies import Replies
 from workers.slots import Slots
@@ -102,7 +102,10 @@ class Attempts:
             task.cancel()
             # Once its POST began the hook may have it: that was an attempt. Either way the next one is due at once.
             kind: Literal["again", "free"] = "again" if id(attempt) in self._posting else "free"
-            outcome = NotTaken(attempt.event_id, attempt.hook.id, attempt.token, kind, error="the worker stopped")
+            made = Made(attempt.event.account_id, attempt.number)
+            outcome = NotTaken(
+                attempt.event_id, attempt.hook.id, attempt.token, kind, error="the worker stopped", made=made
+            )
             self._settler.record(outcome).add_done_callback(_retrieved)
 
     async def _run(self, attempt: Attempt) -> None:
@@ -159,7 +162,8 @@ class Attempts:
             self._slots.failing.discard(hook.id)
             log.info("Hook accepts events again", hook_id=hook.id)
         self._tell("success", attempt, result)
-        return Taken(attempt.event_id, hook.id, *self._replies.kept(attempt.event, hook.id, result.answer))
+        reply, refusal = self._replies.kept(attempt.event, hook.id, result.answer)
+        return Taken(attempt.event_id, hook.id, reply, refusal, result.status, _made(attempt, result))
 
     def _refused(self, attempt: Attempt, result: Refused) -> NotTaken:
         hook, event_type = attempt.hook, attempt.event.type
@@ -184,9 +188,8 @@ class Attempts:
             )
         elif log.debugs:
             log.debug("Hook will be tried again", hook_id=hook.id, event_id=attempt.event_id, delay_ms=delay)
-        return NotTaken(
-            attempt.event_id, hook.id, attempt.token, kind, delay or 0, status=result.status, error=result.error
-        )
+        made = _made(attempt, result)
+        return NotTaken(attempt.event_id, hook.id, attempt.token, kind, delay or 0, result.status, result.error, made)
 
     def _count(self, hook_id: str) -> Counts:
         counts = self._counts.get(hook_id)
@@ -219,6 +222,10 @@ class Attempts:
         self._intake.submit(Addition(blob, identity, int(time.time()) // 86_400, event_type)).add_done_callback(
             _count_untold
         )
+
+
+def _made(attempt: Attempt, result: Delivered | Refused) -> Made:
+    return Made(attempt.event.account_id, attempt.number, round(result.seconds * 1000, 1))
 
 
 def _retrieved(future: "asyncio.Future[bool]") -> None:

@@ -130,7 +130,7 @@ class Reader:
             wants = [Want(MEDIA_HOOK, self._fetcher.take()), *(Want(hook.id, False, held=True) for hook in matching)]
         else:
             wants = [Want(hook.id, self._slots.take(hook)) for hook in matching]
-        return event, matching, Route(entry.id, Park.YES if keep else Park.NO, wants)
+        return event, matching, Route(entry.id, Park.YES if keep else Park.NO, wants, event.account_id)
 
     def _begin(self, event: Event, matching: Sequence[Hook], route: Route, now: int, started: float) -> None:
         if log.debugs:

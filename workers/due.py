@@ -11,6 +11,7 @@ from whatshooked.config import Hook
 from whatshooked.errors import StreamUnavailable
 from whatshooked.hooks.hook import Hooks
 from whatshooked.keys import MEDIA_HOOK, Keys
+from whatshooked.stream.activity import Activity
 from whatshooked.stream.leases import Claimed, Lease, Wish, claim
 from whatshooked.stream.link import Link
 from workers.attempt import Attempt, Attempts, lease_ms
@@ -29,8 +30,16 @@ class Claimer:
     """Claims due events while there are slots for them, until told to stop."""
 
     def __init__(
-        self, link: Link, keys: Keys, attempts: Attempts, fetcher: Fetcher, slots: Slots, hooks: Callable[[], Hooks]
+        self,
+        link: Link,
+        keys: Keys,
+        attempts: Attempts,
+        fetcher: Fetcher,
+        slots: Slots,
+        hooks: Callable[[], Hooks],
+        activity: Activity,
     ) -> None:
+        self._activity = activity
         self._link = link
         self._keys = keys
         self._attempts = attempts
@@ -70,7 +79,8 @@ class Claimer:
             return False
         started = time.monotonic()
         suspects = 0 if self._suspects else 1
-        claimed = await claim(self._link, self._keys, wishes, suspects=suspects, hold_ms=self._fetcher.hold_ms)
+        hold_ms, activity = self._fetcher.hold_ms, self._activity
+        claimed = await claim(self._link, self._keys, wishes, suspects=suspects, hold_ms=hold_ms, activity=activity)
         self._fetcher.begin(claimed.pop(MEDIA_HOOK, None), started)
         for hook_id, hook in hooks.items():
             self._start(hook, claimed.get(hook_id), started)

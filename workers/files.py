@@ -14,6 +14,7 @@ from whatshooked.media.store import open_store
 from whatshooked.media.sweep import sweep
 from whatshooked.meta.graph import Graph
 from whatshooked.meta.media import Downloads
+from whatshooked.stream.activity import Activity
 from whatshooked.stream.budget import Budget
 from whatshooked.stream.cache import Cache
 from whatshooked.stream.link import Link
@@ -48,6 +49,7 @@ class Files:
         slots: Slots,
         config: Callable[[], Config],
         hooks: Callable[[], Hooks],
+        activity: Activity,
     ) -> None:
         self._link = link
         self._keys = keys
@@ -57,7 +59,7 @@ class Files:
         self._downloads = Downloads()
         self.bodies = Bodies(link, keys, self._store, config)
         fetch = Fetch(graph, self._downloads, self._store, Budget(link, keys))
-        findings = Findings(link, keys, lambda: hooks().by_id)
+        findings = Findings(link, keys, lambda: hooks().by_id, activity)
         self.fetcher = Fetcher(link, keys, fetch, findings, settler, slots, self.bodies, config)
         self.uploads = Uploads(self._store, graph, Uploaded(link, keys))
         self._cache = Cache(link, keys)

@@ -15,7 +15,7 @@ import msgspec
 
 from whatshooked import events, logs, metrics
 from whatshooked.config import Config
-from whatshooked.errors import StreamUnavailable
+from whatshooked.errors import StoreUnavailable, StreamUnavailable
 from whatshooked.events import Event
 from whatshooked.keys import MEDIA_HOOK, Keys
 from whatshooked.meta import attachment
@@ -245,12 +245,22 @@ class Fetcher:
             log.warn("Message goes out without its file", **told)
         keeps = self._config().message_cache.enabled and events.is_kept_unmatched(event.type)
         token = await self._ends(job)
-        finding = Finding(job.event_id, token, record, Park.YES if keeps else Park.NO)
+        finding = Finding(job.event_id, token, record, Park.YES if keeps else Park.NO, event.account_id)
         if await self._findings.note(finding):
             self._bodies.remember(job.event_id, record)
         else:
             log.debug("Another process has this file's lease by now", event_id=job.event_id)
+            await self._remove_orphan(job.event_id, record)
         self._slots.wake.set()
+
+    async def _remove_orphan(self, event_id: str, record: Record) -> None:
+        """Remove the file of an event that was deleted meanwhile, and with it maybe the person who sent it."""
+        if not record.filename or await self._link.call("XRANGE", self._keys.events, event_id, event_id):
+            return
+        try:
+            await self._fetch.remove(record)
+        except StoreUnavailable as error:
+            log.error("A file of a deleted event stays, run forget again", event_id=event_id, error=str(error))
 
     def _count(self, found: Fetched, seconds: float) -> None:
         metrics.MEDIA_FETCHES.labels("stored" if isinstance(found, Stored) else found.why).inc()

@@ -19,9 +19,13 @@ class OutboxKeeper:
     def __init__(self, upkeep: OutboxUpkeep) -> None:
         self._upkeep = upkeep
 
+    async def known(self, config: Config) -> list[str]:
+        """Return every account that may have an outbox."""
+        return await self._upkeep.known(_configured(config))
+
     async def run_pass(self, config: Config, *, is_steady: bool) -> None:
         """Forget what is over; where this process `is_steady`, end what waits for accounts that nobody has any more."""
-        configured = [account.id for account in config.whatsapp if account.business_api is not None]
+        configured = _configured(config)
         await self._upkeep.show(configured)
         known = await self._upkeep.known(configured)
         await self._forget(known)
@@ -49,3 +53,7 @@ class OutboxKeeper:
         for message_id in dropped.unknown:
             metrics.OUTBOX_UNKNOWN.labels(account_id).inc()
             log.error("Nobody knows whether a message was sent", account_id=account_id, message_id=message_id)
+
+
+def _configured(config: Config) -> list[str]:
+    return [account.id for account in config.whatsapp if account.business_api is not None]

@@ -1,6 +1,7 @@
 """One worker process: what it consists of, how it starts, who watches it, and the order in which it stops."""
 
 import asyncio
+import dataclasses
 import os
 import signal
 import socket
@@ -17,7 +18,9 @@ from whatshooked.hooks.hook import Hooks, Switch
 from whatshooked.keys import Keys
 from whatshooked.meta.graph import Graph
 from whatshooked.stream import durability
+from whatshooked.stream.activity import Activity
 from whatshooked.stream.consume import Consumer
+from whatshooked.stream.follow import FIRST_SHARD, lags, shards, trim
 from whatshooked.stream.fsck import examine
 from whatshooked.stream.intake import Intake
 from whatshooked.stream.link import Link
@@ -33,6 +36,7 @@ from workers.accounts import Credentials
 from workers.attempt import Attempts
 from workers.consumer import Reader
 from workers.due import Claimer
+from workers.eventlog import EventLog
 from workers.files import Files
 from workers.outbox import Sending
 from workers.outbox_upkeep import OutboxKeeper
@@ -57,6 +61,7 @@ class Process:
 
     def __init__(self, config: Config, url: str) -> None:
         self.config = config
+        self._url = url
         self.keys = Keys(config.redis.prefix)
         self.hooks = Hooks(config.hooks)
         self._switches: dict[str, Switch] = {}
@@ -67,39 +72,60 @@ class Process:
         }
         self._sender = Sender()
         self._graph = Graph()
-        self._settler = Settler(self._links["settle"], self.keys)
-        self._intake = Intake(self._links["add"], self.keys)
+        self.activity = Activity(lambda: self.config.event_logger.enabled)
+        self._settler = Settler(self._links["settle"], self.keys, self.activity)
+        self._intake = Intake(self._links["add"], self.keys, self.activity)
         self._slots = Slots()
         self._build()
         self._loops: dict[str, asyncio.Task[None]] = {}
+        self._telling: asyncio.Task[None] | None = None
         self._stopping = False
 
     def _build(self) -> None:
         links, keys, now = self._links, self.keys, lambda: self.hooks
         name = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
-        self.consumer = Consumer(links["route"], links["read"], keys, name)
+        self.consumer = Consumer(links["route"], links["read"], keys, name, self.activity)
         self._files = Files(
-            links["media"], keys, name, self._graph, self._settler, self._slots, lambda: self.config, now
+            links["media"],
+            keys,
+            name,
+            self._graph,
+            self._settler,
+            self._slots,
+            lambda: self.config,
+            now,
+            self.activity,
         )
         refused, throughput = RefusedReplies(links["outbox"], keys), Throughput(links["outbox"], keys)
-        outgoing, uploads = Outbox(links["outbox"], keys), self._files.uploads
+        outgoing, uploads = Outbox(links["outbox"], keys, self.activity), self._files.uploads
         self._sending = Sending(outgoing, self._graph, lambda: self.config, refused, throughput, uploads)
         replies = Replies(lambda: self.config, self._sending.wake.set)
         self._fetcher = self._files.fetcher
         self._attempts = Attempts(
             self._sender, self._settler, self._intake, self._slots, now, replies, self._files.bodies
         )
-        outbox = Outbox(links["route"], keys)
+        outbox = Outbox(links["route"], keys, self.activity)
         self._reader = Reader(self.consumer, self._attempts, self._fetcher, self._slots, outbox, now, self._saw)
-        self._claimer = Claimer(links["claim"], keys, self._attempts, self._fetcher, self._slots, now)
+        self._claimer = Claimer(links["claim"], keys, self._attempts, self._fetcher, self._slots, now, self.activity)
         self._recovery = Recovery(self.consumer, self._reader, now)
         self._traffic = Traffic(links["other"], keys)
         self._credentials = Credentials(
-            links["other"], keys, name, self._intake, lambda: self.config, now, self._graph, self._traffic
+            links["other"],
+            keys,
+            name,
+            self._intake,
+            lambda: self.config,
+            now,
+            self._graph,
+            self._traffic,
+            self.activity,
         )
         self._sending.on_bad_token = self._credentials.doubt
-        self._upkeep = Upkeep(links["other"], keys, Operator(links["other"], keys, now))
-        self._outboxes = OutboxKeeper(OutboxUpkeep(links["other"], keys))
+        self._upkeep = Upkeep(
+            links["other"], keys, Operator(links["other"], keys, now, activity=self.activity), self.activity
+        )
+        self._outboxes = OutboxKeeper(OutboxUpkeep(links["other"], keys, self.activity))
+        self._eventlog = EventLog(lambda: Link(self._url), keys, name, lambda: self.config)
         self._apply_cache_mode()
 
     async def start(self) -> None:
@@ -126,6 +152,7 @@ class Process:
         self._watch("upkeep", self._keep_up())
         self._watch("fetcher", self._fetcher.run())
         self._watch("files", self._files.keep_up())
+        self._watch("eventlog", self._eventlog.run())
         log.info("Hook manager started and subscribed to events", event_types=len(EVENT_TYPES))
 
     async def stop(self) -> None:
@@ -143,7 +170,8 @@ class Process:
         for name in ("credentials", "upkeep", "files"):  # a call to Graph or a long pass is not worth waiting for
             if name in self._loops:
                 self._loops[name].cancel()
-        await self._end("recovery", "switches", "credentials", "upkeep", "fetcher", "files")
+        self._eventlog.stopping.set()  # last: what was done until now is written yet, as far as its targets are there
+        await self._end("recovery", "switches", "credentials", "upkeep", "fetcher", "files", "eventlog")
         try:
             await self.consumer.farewell()
         except StreamUnavailable:
@@ -162,7 +190,10 @@ class Process:
 
     def reload(self) -> None:
         """Read the config again, all of it or nothing."""
-        if (found := read_again(self.config)) is None:
+        found = read_again(self.config)
+        told = self.activity.tell_reload(self._links["other"], self.keys, found is not None, "worker")
+        self._telling = asyncio.create_task(told)
+        if found is None:
             return
         self.config = found
         self._file_is_new = True
@@ -187,7 +218,8 @@ class Process:
     async def _one_pass(self) -> None:
         """Each step's trouble with Redis is left to its next pass, and keeps no other step from its own."""
         hooks = list(self.hooks.by_id)
-        for step in (self._enforce, self._forget, self._drop_removed, self._keep_outboxes, self._refresh_files):
+        upkeep = (self._enforce, self._forget, self._drop_removed, self._keep_outboxes, self._refresh_files)
+        for step in (*upkeep, self._trim_activity):
             await self._one_step(step, hooks)
 
     async def _one_step(self, step: Callable[[list[str]], Awaitable[None]], hooks: list[str]) -> None:
@@ -206,7 +238,10 @@ class Process:
                 log.warn("Cached events pushed out", reason=reason, events=count)
 
     async def _forget(self, _: list[str]) -> None:
-        metrics.FORGOTTEN.inc(await self._upkeep.forget(self._limits()))
+        limits = self._limits()
+        if self.config.event_logger.enabled:
+            limits = dataclasses.replace(limits, keep_from=await self._unwritten())
+        metrics.FORGOTTEN.inc(await self._upkeep.forget(limits))
 
     async def _drop_removed(self, hooks: list[str]) -> None:
         if not self._is_steady():
@@ -217,6 +252,18 @@ class Process:
 
     async def _refresh_files(self, _: list[str]) -> None:
         await self._files.refresh()
+
+    async def _unwritten(self) -> float:
+        """Return when the oldest record was noted that some target of the log has yet to write (unix ms)."""
+        link, targets = self._links["other"], self.config.event_logger.targets
+        found = await lags(link, {FIRST_SHARD: (self.keys.activity, self.keys.dropped)}, targets)
+        return await link.now() - max((lag.seconds for lag in found.values()), default=0.0) * 1000
+
+    async def _trim_activity(self, _: list[str]) -> None:
+        link, logger = self._links["other"], self.config.event_logger
+        accounts = await self._outboxes.known(self.config)
+        targets = logger.targets if logger.enabled else ()
+        await trim(link, shards(self.keys, accounts), targets, logger.buffer_bytes)
 
     async def _keep_outboxes(self, _: list[str]) -> None:
         await self._outboxes.run_pass(self.config, is_steady=self._is_steady())
@@ -241,6 +288,7 @@ class Process:
         while not self._stopping:
             try:
                 await self._refresh_switches()
+                await self.activity.look(self._links["other"], self.keys)
             except StreamUnavailable as error:
                 metrics.REDIS_ERRORS.labels("switches").inc()
                 log.debug("Switches could not be read", error=str(error))

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from whatshooked.cli.redis import with_redis
+from whatshooked.cli.redis import activity, actor, with_redis
 from whatshooked.config import Config
 from whatshooked.keys import Keys
 from whatshooked.media.store import open_store
@@ -105,7 +105,15 @@ def clear(options: argparse.Namespace) -> int:
 async def _operator(config: Config, keys: Keys, link: Link) -> Operator:
     hooks = await hooks_now(link, keys, config)
     media = config.media
-    return Operator(link, keys, lambda: hooks, has_file=open_store(media).has, hold_ms=media.hold_ms)
+    return Operator(
+        link,
+        keys,
+        lambda: hooks,
+        has_file=open_store(media).has,
+        hold_ms=media.hold_ms,
+        activity=await activity(config, keys, link),
+        actor=actor(),
+    )
 
 
 def _line(cached: Cached, refused: Mapping[str, Refused]) -> str:

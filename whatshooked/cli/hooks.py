@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from whatshooked.cli.redis import with_redis
+from whatshooked.cli.redis import activity, actor, with_redis
 from whatshooked.config import Config
 from whatshooked.hooks.delivery import shown
 from whatshooked.hooks.hook import Hooks
@@ -41,7 +41,7 @@ def _switch(hook_id: str, *, active: bool) -> int:
         in_file = {hook.id: hook.active for hook in config.hooks}
         if hook_id not in in_file:
             return False
-        await switch(link, keys, hook_id, active, in_file[hook_id])
+        await switch(link, keys, hook_id, active, in_file[hook_id], await activity(config, keys, link), actor())
         return True
 
     if not with_redis(work):

@@ -6,7 +6,7 @@ import sys
 import msgspec
 
 from whatshooked.cli.graph import connected
-from whatshooked.cli.redis import with_redis
+from whatshooked.cli.redis import activity, actor, with_redis
 from whatshooked.config import Config
 from whatshooked.errors import CommandRefused
 from whatshooked.keys import Keys
@@ -69,9 +69,9 @@ def drop(options: argparse.Namespace) -> int:
 
 def _decide(options: argparse.Namespace, decision: Decision) -> int:
     async def work(config: Config, keys: Keys, link: Link) -> str:
-        outbox = Outbox(link, keys)
+        outbox = Outbox(link, keys, await activity(config, keys, link))
         found = await _found(outbox, config, options)
-        done, state = await outbox.decide(found.account_id, found.record, decision)
+        done, state = await outbox.decide(found.account_id, found.record, decision, actor=actor())
         if not done:
             may = "failed or unknown" if decision == "resend" else "unknown"
             raise CommandRefused(f"the message is {state or 'forgotten'}: {decision} is for what is {may}")

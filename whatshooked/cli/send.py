@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from whatshooked.cli.graph import chosen
-from whatshooked.cli.redis import with_redis
+from whatshooked.cli.redis import activity, with_redis
 from whatshooked.config import Config
 from whatshooked.errors import SendFault
 from whatshooked.keys import Keys
@@ -33,7 +33,7 @@ def _send(options: argparse.Namespace) -> int:
     account, _ = chosen(options.account or _account(request))
 
     async def work(config: Config, keys: Keys, link: Link) -> tuple[str, Record | None, str]:
-        outbox = Outbox(link, keys)
+        outbox = Outbox(link, keys, await activity(config, keys, link))
         code = config.server.default_country_code
         message_id = (await submit(outbox, account.id, request, country_code=code)).id
         record = await answered(outbox, account.id, message_id, options.wait) if options.wait else None

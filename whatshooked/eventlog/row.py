@@ -42,7 +42,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     attempt: int = 0
     #: HTTP status of a hook's answer, or Meta's error code.
     status: int = 0
-    duration_ms: float = 0.0
+    duration_ms: float = 0  # the very object: only it is left out of a line
     error: str = ""
     #: Who asked for it, when it was somebody.
     actor: str = ""

@@ -54,13 +54,18 @@ def payload(event: Event, event_id: str, file: Handed = NOT_FETCHED) -> bytes:
 
     `file` is the one that a message brings, and means nothing for others.
     """
+    return _encode(body(event, event_id, file))
+
+
+def body(event: Event, event_id: str, file: Handed = NOT_FETCHED) -> Object:
+    """Return the same before it is encoded."""
     if event.type == "message.received":
-        return _encode(_message(event, event_id, file))
+        return _message(event, event_id, file)
     if event.type.startswith("message."):
-        return _encode(_status(event, event_id))
+        return _status(event, event_id)
     if event.type.startswith("meta."):
-        return _encode(_meta(event, event_id))
-    return _encode({"event_type": event.type, "timestamp": _streamed(event_id), "data": decode_item(event.raw)})
+        return _meta(event, event_id)
+    return {"event_type": event.type, "timestamp": _streamed(event_id), "data": decode_item(event.raw)}
 
 
 def _message(event: Event, event_id: str, file: Handed) -> Object:

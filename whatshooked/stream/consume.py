@@ -11,6 +11,7 @@ from enum import IntEnum
 import msgspec
 
 from whatshooked.keys import GROUP, MEDIA_HOOK, PARKED, Keys
+from whatshooked.stream.activity import NOBODY, Activity, Note, packed, record
 from whatshooked.stream.link import Link, Reply, checked
 
 #: Entries of one read, and of one ROUTE.
@@ -23,6 +24,9 @@ READ_BLOCK_MS = 1000
 ALIVE_SECONDS = 10
 #: Claims of an entry by RECOVER after which it is poison: every process that had it died before it was routed.
 CLAIMS_TO_POISON = 5
+
+
+_POISON = packed(Note("event.poison", state="poison"))
 
 
 class Park(IntEnum):
@@ -49,11 +53,12 @@ class Want(msgspec.Struct, frozen=True):
 
 
 class Route(msgspec.Struct, frozen=True):
-    """Where one entry goes."""
+    """Where one entry of an account goes."""
 
     id: str
     park: Park
     wants: Sequence[Want]
+    account_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +84,9 @@ class Recovered:
 class Consumer:
     """One process in the consumer group; `name` is its own and dies with it."""
 
-    def __init__(self, link: Link, blocking: Link, keys: Keys, name: str) -> None:
+    def __init__(self, link: Link, blocking: Link, keys: Keys, name: str, activity: Activity = NOBODY) -> None:
         self._link = link
+        self._activity = activity
         self._blocking = blocking
         self._keys = keys
         self.name = name
@@ -135,12 +141,13 @@ class Consumer:
             (route.id, int(route.park), [(index[want.hook_id], _start(want)) for want in route.wants])
             for route in routes
         ]
-        keys = [self._keys.events, self._keys.unmatched, self._keys.poison]
+        keys = [self._keys.events, self._keys.unmatched, self._keys.poison, self._keys.activity]
         keys += [self._keys.due(hook_id) for hook_id in hook_ids]
         keys += self._keys.of_entries(route.id for route in routes)
         packed_hooks = msgspec.msgpack.encode([(hook_id, leases[hook_id]) for hook_id in hook_ids])
         args = (GROUP, self.name, PARKED, packed_hooks, msgspec.msgpack.encode(rows), hold_ms, MEDIA_HOOK)
-        now, *accepted = await self._link.run(self._link.scripts.route, keys, *args)
+        told = [part for route in routes for part in _told(route)] if self._activity.on else []
+        now, *accepted = await self._link.run(self._link.scripts.route, keys, *args, *told)
         return Routed(now, {route.id for route, ok in zip(routes, accepted, strict=True) if ok})
 
     async def dead_consumers(self) -> list[str]:
@@ -157,8 +164,8 @@ class Consumer:
         """Take over what a dead process had read and not routed, a batch at a time; raises StreamUnavailable."""
         entries, poisoned, gone = await self._link.run(
             self._link.scripts.recover,
-            [self._keys.events, self._keys.poison, self._keys.alive(dead)],
-            *(GROUP, dead, self.name, PARKED, CLAIMS_TO_POISON, READ_COUNT),
+            [self._keys.events, self._keys.poison, self._keys.alive(dead), self._keys.activity],
+            *(GROUP, dead, self.name, PARKED, CLAIMS_TO_POISON, READ_COUNT, _POISON if self._activity.on else b""),
         )
         found = [Entry(row[0].decode(), row[1]) for row in entries]
         return Recovered(found, [row.decode() for row in poisoned], bool(gone))
@@ -167,6 +174,20 @@ class Consumer:
 async def ensure_group(link: Link, keys: Keys) -> None:
     """Create the group at the stream's beginning unless it is there; raises StreamUnavailable."""
     await link.run(link.scripts.group, [keys.events, keys.unmatched, keys.poison], GROUP)
+
+
+def _told(route: Route) -> tuple[int, bytes]:
+    """Return how many records tell of an entry that was routed as asked, and these."""
+    notes = [
+        Note("hook.triggered", route.account_id, want.hook_id, "in_flight", 1)
+        for want in route.wants
+        if want.leased and want.hook_id != MEDIA_HOOK
+    ]
+    if route.park is Park.POISON:
+        notes.append(Note("event.poison", route.account_id, state="poison"))
+    elif route.park is Park.YES and not route.wants:
+        notes.append(Note("event.unmatched", route.account_id, state="unmatched"))
+    return len(notes), b"".join(record(route.id, note) for note in notes)
 
 
 def _start(want: Want) -> int:

@@ -10,6 +10,7 @@ from redis.exceptions import RedisError
 from whatshooked import events, metrics
 from whatshooked.errors import StreamUnavailable
 from whatshooked.keys import GROUP, Keys
+from whatshooked.stream.activity import NOBODY, Activity, Note, packed
 from whatshooked.stream.coalesce import Coalescer
 from whatshooked.stream.link import Link
 
@@ -32,8 +33,9 @@ class Addition(msgspec.Struct, frozen=True):
     blob: bytes
     identity: bytes
     day: int
-    #: The event's type, as it is counted; "" is not counted.
+    #: The event's type, as it is counted and noted; "" is neither.
     type: str = ""
+    account_id: str = ""
 
 
 class Added(msgspec.Struct, frozen=True):
@@ -46,9 +48,10 @@ class Added(msgspec.Struct, frozen=True):
 class Intake:
     """Appends events to the stream; safe to call from many requests at once."""
 
-    def __init__(self, link: Link, keys: Keys) -> None:
+    def __init__(self, link: Link, keys: Keys, activity: Activity = NOBODY) -> None:
         self._link = link
         self._keys = keys
+        self._activity = activity
         self._queue: Coalescer[Addition, Added] = Coalescer(self._flush, most=EVENTS_PER_FLUSH)
 
     async def add(self, additions: Sequence[Addition]) -> list[Added]:
@@ -82,13 +85,22 @@ class Intake:
         return added
 
     def _arguments(self, additions: Sequence[Addition]) -> tuple[list[str], list[str | bytes | float]]:
-        keys = [self._keys.events]
+        keys = [self._keys.events, self._keys.activity]
         args: list[str | bytes | float] = [GROUP, SEEN_TTL, SEEN_REFRESH]
         for addition in additions:
             bucket = int.from_bytes(addition.identity[:4], "big") % BUCKETS
             keys.append(self._keys.seen(addition.day, bucket))
             args += (addition.identity, addition.blob)
+        if self._activity.on:
+            args += map(_noted, additions)
         return keys, args
+
+
+def _noted(addition: Addition) -> bytes:
+    """Return the note of an event that comes in; our own events tell of what was noted when it happened."""
+    kind = addition.type
+    is_ours = not kind or kind.startswith(("hook.", "whatsapp."))
+    return b"" if is_ours else packed(Note(kind, addition.account_id, state="received"))
 
 
 def _count(additions: Sequence[Addition], added: Sequence[Added]) -> None:

@@ -8,6 +8,7 @@ from redis.exceptions import RedisError
 
 from whatshooked import logs
 from whatshooked.keys import GROUP, MEDIA_HOOK, Keys
+from whatshooked.stream.activity import NOBODY, Activity, Note, packed
 from whatshooked.stream.link import Link, Reply, Script, checked
 
 log = logs.get("hooks")
@@ -16,6 +17,7 @@ log = logs.get("hooks")
 LEASES_TO_POISON = 5
 #: Milliseconds that a held event is claimed late when no process was there; one that is there looks ten times a second.
 _LATE_MS = 2_000
+_UNTOLD = (b"", b"")
 
 
 class Lease(msgspec.Struct, frozen=True):
@@ -60,7 +62,13 @@ class Claimed:
 
 
 async def claim(
-    link: Link, keys: Keys, wishes: Sequence[Wish], *, suspects: int = 1, hold_ms: int = 0
+    link: Link,
+    keys: Keys,
+    wishes: Sequence[Wish],
+    *,
+    suspects: int = 1,
+    hold_ms: int = 0,
+    activity: Activity = NOBODY,
 ) -> dict[str, Claimed]:
     """Lease due events for several hooks in two round trips; hooks with nothing due are missing in the answer.
 
@@ -78,7 +86,7 @@ async def claim(
     if not due:
         return {}
     claimed = {}
-    replies = await link.run_all([_call(link, keys, wish, ids, suspects, hold_ms) for wish, ids in due])
+    replies = await link.run_all([_call(link, keys, wish, ids, suspects, hold_ms, activity) for wish, ids in due])
     for (wish, ids), reply in zip(due, replies, strict=True):
         if isinstance(reply, RedisError):  # one hook's trouble is its own
             log.seldom("error", "Due events cannot be claimed", hook_id=wish.hook_id, error=str(reply))
@@ -88,12 +96,25 @@ async def claim(
 
 
 def _call(
-    link: Link, keys: Keys, wish: Wish, ids: Sequence[str], suspects: int, hold_ms: int
+    link: Link, keys: Keys, wish: Wish, ids: Sequence[str], suspects: int, hold_ms: int, activity: Activity
 ) -> tuple[Script, list[str], tuple[str | bytes | float, ...]]:
-    names = [keys.events, keys.poison, keys.due(wish.hook_id), keys.due(MEDIA_HOOK), *map(keys.open, ids)]
+    names = [
+        keys.events,
+        keys.poison,
+        keys.due(wish.hook_id),
+        keys.due(MEDIA_HOOK),
+        keys.activity,
+        *map(keys.open, ids),
+    ]
     bounds = (wish.lease_ms, wish.to_poison, suspects if wish.suspects is None else wish.suspects, wish.most)
-    args = (GROUP, wish.hook_id, *bounds, msgspec.msgpack.encode(ids), MEDIA_HOOK, hold_ms, _LATE_MS)
+    told = (_began(wish.hook_id), packed(Note("event.poison", "", wish.hook_id, "poison"))) if activity.on else _UNTOLD
+    args = (GROUP, wish.hook_id, *bounds, msgspec.msgpack.encode(ids), MEDIA_HOOK, hold_ms, _LATE_MS, *told)
     return link.scripts.claim, names, args
+
+
+def _began(hook_id: str) -> bytes:
+    """Return the note of an attempt that begins; a file's fetch is none, what comes of it is noted."""
+    return b"" if hook_id == MEDIA_HOOK else packed(Note("hook.triggered", "", hook_id, "in_flight"))
 
 
 def _claimed(hook_id: str, reply: Reply, *, more: bool) -> Claimed:

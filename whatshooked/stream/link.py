@@ -24,12 +24,16 @@ Reply = Any
 TIMEOUT = 5.0
 
 
+def _text(name: str) -> str:
+    return resources.files("whatshooked.stream").joinpath("scripts", f"{name}.lua").read_text()
+
+
 class Script:
     """A Lua script of `scripts/`: its text, and its SHA once a connection has loaded it."""
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.text = resources.files("whatshooked.stream").joinpath("scripts", f"{name}.lua").read_text()
+        self.text = _text(name).replace("-- include note.lua\n", _text("note"))
         self.sha = ""
 
     def call(self, keys: Sequence[str], *args: str | bytes | float) -> Command:
@@ -41,6 +45,8 @@ class Scripts:
     """All the scripts; their names are those of the design's steps."""
 
     def __init__(self) -> None:
+        self.activity = Script("activity")
+        self.activity_trim = Script("activity_trim")
         self.group = Script("group")
         self.beat = Script("beat")
         self.add = Script("add")

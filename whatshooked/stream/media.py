@@ -8,6 +8,8 @@ import msgspec
 
 from whatshooked import logs
 from whatshooked.keys import GROUP, MEDIA_HOOK, Keys
+from whatshooked.stream.activity import NOBODY, Activity, Note
+from whatshooked.stream.activity import record as activity_record
 from whatshooked.stream.coalesce import Coalescer
 from whatshooked.stream.consume import Park
 from whatshooked.stream.insist import insist
@@ -16,6 +18,8 @@ from whatshooked.stream.record import Record, fields, record
 
 log = logs.get("media")
 
+#: Characters of an error that are noted.
+_ERROR_CHARS = 300
 #: Findings of one script call.
 _PER_FLUSH = 128
 
@@ -27,13 +31,23 @@ class Finding(msgspec.Struct, frozen=True):
     token: int
     record: Record
     park: Park
+    account_id: str = ""
 
 
 class Findings:
     """Notes what fetches came to, in batches; `hook_ids` tells the hooks that may have been held."""
 
-    def __init__(self, link: Link, keys: Keys, hook_ids: Callable[[], Iterable[str]], *, pause: float = 0.2) -> None:
+    def __init__(
+        self,
+        link: Link,
+        keys: Keys,
+        hook_ids: Callable[[], Iterable[str]],
+        activity: Activity = NOBODY,
+        *,
+        pause: float = 0.2,
+    ) -> None:
         self._link = link
+        self._activity = activity
         self._keys = keys
         self._hook_ids = hook_ids
         self._pause = pause
@@ -57,11 +71,19 @@ class Findings:
     async def _note(self, findings: Sequence[Finding]) -> list[bool]:
         hooks = list(self._hook_ids())
         rows = [(f.event_id, f.token, int(f.park), fields(f.record)) for f in findings]
-        keys = [self._keys.events, self._keys.unmatched, self._keys.due(MEDIA_HOOK), *map(self._keys.due, hooks)]
+        keys = [self._keys.events, self._keys.unmatched, self._keys.due(MEDIA_HOOK), self._keys.activity]
+        keys += map(self._keys.due, hooks)
         keys += self._keys.of_whole_entries(f.event_id for f in findings)
         packed = (msgspec.msgpack.encode(hooks), msgspec.msgpack.encode(rows))
-        answer = await self._link.run(self._link.scripts.media_done, keys, GROUP, MEDIA_HOOK, *packed)
+        told = map(_noted, findings) if self._activity.on else ()
+        answer = await self._link.run(self._link.scripts.media_done, keys, GROUP, MEDIA_HOOK, *packed, *told)
         return [flag == 1 for flag in answer]
+
+
+def _noted(finding: Finding) -> bytes:
+    error = finding.record.error
+    kind, state = ("media.failed", "failed") if error else ("media.stored", "stored")
+    return activity_record(finding.event_id, Note(kind, finding.account_id, state=state, error=error[:_ERROR_CHARS]))
 
 
 async def records(link: Link, keys: Keys, event_ids: Sequence[str]) -> dict[str, Record]:

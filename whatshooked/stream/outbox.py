@@ -14,6 +14,7 @@ from redis.exceptions import RedisError
 from whatshooked import logs, metrics
 from whatshooked.errors import OutboxFull, StreamUnavailable
 from whatshooked.keys import Keys
+from whatshooked.stream.activity import NOBODY, Activity
 from whatshooked.stream.link import Link, Script, checked
 from whatshooked.stream.memory import NO_ROOM, shortage
 from whatshooked.stream.message import (
@@ -93,8 +94,9 @@ _MEMORY_EVERY = 1.0
 class Outbox(OutboxView):
     """Every account's outgoing messages; raises StreamUnavailable when Redis does not answer."""
 
-    def __init__(self, link: Link, keys: Keys) -> None:
+    def __init__(self, link: Link, keys: Keys, activity: Activity = NOBODY) -> None:
         super().__init__(link, keys)
+        self._activity = activity
         #: Where among the replies the next look goes on.
         self._reached = b"0"
         #: Claims whose answer was lost: account, token, and the heads that they may have leased.
@@ -167,7 +169,7 @@ class Outbox(OutboxView):
         Raises StreamUnavailable: then they may be leased, and `give_back` puts them back.
         """
         box = self._keys.outbox(account_id)
-        keys = [box.due, box.rate, box.hold, *map(box.of_state, STATES)]
+        keys = [box.due, box.rate, box.hold, *map(box.of_state, STATES), box.activity]
         for recipient, message_id in heads:
             keys += [box.line(recipient), box.pair(recipient), box.message(message_id)]
         at_once = max(a_second * _AT_ONCE, 1.0)
@@ -183,7 +185,7 @@ class Outbox(OutboxView):
             MOST_LEASES,
         ]
         token = secrets.token_hex(8)
-        args = (*numbers, msgspec.msgpack.encode(list(heads)), token)
+        args = (*numbers, msgspec.msgpack.encode(list(heads)), token, self._told(account_id))
         try:
             found = await self._link.run(self._link.scripts.outbox_claim, keys, *args)
         except StreamUnavailable:
@@ -212,12 +214,15 @@ class Outbox(OutboxView):
     def _settling(self, account_id: str, recipient: str, message_id: str, token: str, outcome: Outcome) -> _Call:
         box = self._keys.outbox(account_id)
         keys = [box.due, box.hold, box.line(recipient), box.message(message_id), *map(box.of_state, STATES)]
+        keys.append(box.activity)
         kind, delay, hold, fields = written(outcome)
         reason = ""
         if isinstance(outcome, Again) and hold:
             reason = f"{TOKEN if outcome.bad_token else 'Meta asked for patience'}: {outcome.error}"
         flat = [part for pair in fields.items() for part in pair]
-        return self._link.scripts.outbox_settle, keys, [recipient, message_id, token, kind, delay, hold, reason, *flat]
+        args: list[str | bytes | float] = [recipient, message_id, token, kind, delay, hold, reason]
+        args += [self._told(account_id), *flat]
+        return self._link.scripts.outbox_settle, keys, args
 
     async def statuses(self, told: Sequence[Told]) -> None:
         """Note status webhooks of messages of ours; those of messages that nobody remembers are left alone.
@@ -228,9 +233,21 @@ class Outbox(OutboxView):
         calls: list[_Call] = []
         for one in told:
             box = self._keys.outbox(one.account_id)
-            keys = [box.message(one.message_id), *(box.of_state(s) for s in ("sent", "failed", "unknown"))]
+            keys = [
+                box.message(one.message_id),
+                *(box.of_state(s) for s in ("sent", "failed", "unknown")),
+                box.activity,
+            ]
             flat = [part for pair in one.fields.items() for part in pair]
-            calls.append((script, keys, [one.message_id, one.status, one.at_ms, "status", one.status, *flat]))
+            about: list[str | bytes | float] = [
+                one.message_id,
+                one.status,
+                one.at_ms,
+                self._told(one.account_id),
+                "status",
+                one.status,
+            ]
+            calls.append((script, keys, [*about, *flat]))
         replies = await self._link.run_all(calls)
         strange = [isinstance(reply, RedisError) and "WRONGTYPE" in str(reply) for reply in replies]
         for one, is_strange in zip(told, strange, strict=True):
@@ -241,7 +258,9 @@ class Outbox(OutboxView):
             if not isinstance(reply, RedisError) and reply:
                 _count(one, reply)
 
-    async def decide(self, account_id: str, message: Record, decision: Decision) -> tuple[bool, State | None]:
+    async def decide(
+        self, account_id: str, message: Record, decision: Decision, *, actor: str = ""
+    ) -> tuple[bool, State | None]:
         """Send an unknown or failed message once more, or drop an unknown one, as an operator says.
 
         Returns whether that was done, and the state that the message has now; None when it is forgotten.
@@ -252,10 +271,10 @@ class Outbox(OutboxView):
             box.line(message.to),
             box.message(message.id),
             *map(box.of_state, ("new", "failed", "unknown")),
+            box.activity,
         ]
-        done, state = await self._link.run(
-            self._link.scripts.outbox_decide, keys, message.to, message.id, decision, DROPPED
-        )
+        args = (message.to, message.id, decision, DROPPED, self._told(account_id), actor)
+        done, state = await self._link.run(self._link.scripts.outbox_decide, keys, *args)
         return bool(done), msgspec.convert(state.decode(), State) if state else None
 
     async def resume(self, account_id: str) -> tuple[bool, int]:
@@ -308,11 +327,17 @@ class Outbox(OutboxView):
         own = box.message(message.id)
         lists = [box.due, box.line(message.recipient), box.of_state("new")]
         keys = [*lists, own, box.known(known) if known else own, box.of_state("sending")]
+        keys.append(box.activity)
         fields: dict[str, str | bytes] = {"kind": message.kind, "body": message.body, "callback": message.callback}
         fields |= {"cause": message.cause, "hook": message.hook_id}
         flat = [part for name, value in fields.items() if value for part in (name, value)]
         bounds = (MOST_IN_LINE, MOST_WAITING) if bounded else (0, 0)
-        return keys, [message.id, message.recipient, digest, KNOWN_SECONDS if known else 0, *bounds, *flat]
+        lives = KNOWN_SECONDS if known else 0
+        return keys, [message.id, message.recipient, digest, lives, *bounds, self._told(account_id), *flat]
+
+    def _told(self, account_id: str) -> str:
+        """Return the account that scripts name in what they note, "" when nobody wants to know."""
+        return account_id if self._activity.on else ""
 
 
 def _count(told: Told, put_at: int) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 import msgspec
 
 from whatshooked.keys import Keys, OutboxKeys
+from whatshooked.stream.activity import NOBODY, Activity
 from whatshooked.stream.link import Link, checked
 from whatshooked.stream.memory import FULL, shortage
 from whatshooked.stream.outbox import FINISHED, STATES, State
@@ -37,7 +38,8 @@ class Dropped(msgspec.Struct, frozen=True):
 class OutboxUpkeep:
     """The upkeep of all outboxes; any worker may run a pass at any time. Raises StreamUnavailable."""
 
-    def __init__(self, link: Link, keys: Keys) -> None:
+    def __init__(self, link: Link, keys: Keys, activity: Activity = NOBODY) -> None:
+        self._activity = activity
         self._link = link
         self._keys = keys
         self._listed: frozenset[str] = frozenset()
@@ -96,11 +98,12 @@ class OutboxUpkeep:
         looks = [("LRANGE", box.line(recipient), 0, _OF_A_LINE - 1) for recipient in recipients]
         found = checked(await self._link.batch(looks))
         lines = [(r, [i.decode() for i in ids]) for r, ids in zip(recipients, found, strict=True)]
-        keys = [box.shown, box.due, *map(box.of_state, STATES)]
+        keys = [box.shown, box.due, *map(box.of_state, STATES), box.activity]
         for recipient, ids in lines:
             keys += [box.line(recipient), *map(box.message, ids)]
         script = self._link.scripts.outbox_drop
-        failed, unknown = await self._link.run(script, keys, REMOVED, _ENDED, msgspec.msgpack.encode(lines))
+        told = account_id if self._activity.on else ""
+        failed, unknown = await self._link.run(script, keys, REMOVED, _ENDED, msgspec.msgpack.encode(lines), told)
         return Dropped(len(failed), [i.decode() for i in unknown])
 
     async def _oldest_go(self, box: OutboxKeys, states: Iterable[State], most: int) -> int:

@@ -13,6 +13,7 @@ from whatshooked.config import Config
 from whatshooked.errors import StreamUnavailable
 from whatshooked.hooks.hook import Hooks, Switch
 from whatshooked.keys import Keys
+from whatshooked.stream.activity import NOBODY, Activity, Note
 from whatshooked.stream.link import Link
 
 #: Milliseconds that no living process has shown a hook after which it counts as removed.
@@ -57,9 +58,13 @@ async def drop_lapsed(link: Link, keys: Keys, in_file: Mapping[str, bool], switc
         await link.call("HDEL", keys.switches, *lapsed)
 
 
-async def switch(link: Link, keys: Keys, hook_id: str, active: bool, in_file: bool) -> None:
-    """Turn a hook on or off in every process; raises StreamUnavailable."""
-    await link.call("HSET", keys.switches, hook_id, json.dumps({"active": active, "file": in_file}))
+async def switch(
+    link: Link, keys: Keys, hook_id: str, active: bool, in_file: bool, activity: Activity = NOBODY, actor: str = ""
+) -> None:
+    """Turn a hook on or off in every process, as `actor` says; raises StreamUnavailable."""
+    command = ("HSET", keys.switches, hook_id, json.dumps({"active": active, "file": in_file}))
+    state = "on" if active else "off"
+    await activity.tell(link, keys, Note("config.hook_switched", hook_id=hook_id, state=state, actor=actor), command)
 
 
 async def link_key(link: Link, keys: Keys) -> bytes:

@@ -13,6 +13,7 @@ from whatshooked.hooks.hook import Hooks
 from whatshooked.keys import GROUP, MEDIA_HOOK, PARKED, Keys
 from whatshooked.meta import attachment
 from whatshooked.stream import media
+from whatshooked.stream.activity import NOBODY, Activity, Note, record
 from whatshooked.stream.cache import Cache, read
 from whatshooked.stream.consume import Park
 from whatshooked.stream.link import Link, checked
@@ -30,7 +31,7 @@ class Operator:
     """Changes the cache by hand; `hooks` tells the hooks that match at the moment of each call.
 
     A replay fetches a file that is not there again: `has_file` tells, without it what was noted of the fetch counts.
-    `hold_ms` is how long the hooks wait for it.
+    `hold_ms` is how long the hooks wait for it. `actor` is who does it, for the event log.
     """
 
     def __init__(
@@ -41,7 +42,11 @@ class Operator:
         *,
         has_file: HasFile | None = None,
         hold_ms: int = 60_000,
+        activity: Activity = NOBODY,
+        actor: str = "",
     ) -> None:
+        self._activity = activity
+        self._actor = actor
         self._link = link
         self._keys = keys
         self._hooks = hooks
@@ -89,15 +94,22 @@ class Operator:
             count += sum((await self.discard(ids, parked_only=True, delete=True)).values())
         return count
 
-    async def discard(self, ids: Sequence[str], *, parked_only: bool, delete: bool) -> dict[str, int]:
-        """Take entries out of the cache (and the stream, with `delete`); returns 1 by id for those taken out."""
+    async def discard(
+        self, ids: Sequence[str], *, parked_only: bool, delete: bool, note: Note | None = None
+    ) -> dict[str, int]:
+        """Take entries out of the cache (and the stream, with `delete`); returns 1 by id for those taken out.
+
+        `note` is what the event log tells of each; by default that it was deleted, and by whom.
+        """
+        note = note or Note("event.deleted", state="deleted", actor=self._actor)
         answer: dict[str, int] = {}
         for start in range(0, len(ids), BATCH):
             batch = ids[start : start + BATCH]
             known = list(await self._known(batch))
-            keys = [*self._script_keys(known), *self._keys.of_whole_entries(batch)]
+            keys = [*self._script_keys(known, self._keys.activity), *self._keys.of_whole_entries(batch)]
             args = (msgspec.msgpack.encode(known), msgspec.msgpack.encode(batch), int(parked_only), int(delete))
-            done, strange = await self._link.run(self._link.scripts.discard, keys, GROUP, *args)
+            told = [record(i, note) for i in batch] if self._activity.on else []
+            done, strange = await self._link.run(self._link.scripts.discard, keys, GROUP, *args, *told)
             if strange:  # a hook came into being in between: its keys have to be named
                 raise StreamUnavailable("a hook appeared meanwhile, try again")
             answer |= dict(zip(batch, done, strict=True))
@@ -120,11 +132,14 @@ class Operator:
             for i, event, targets, missing in rows
         ]
         of_entries = self._keys.of_entries(row[0] for row in rows)
+        note = Note("event.replayed", state="replayed", actor=self._actor)
+        told = [record(row[0], note) for row in rows] if self._activity.on else []
         counts: list[int] = await self._link.run(
             self._link.scripts.replay,
-            [*self._script_keys(list(known), self._keys.due(MEDIA_HOOK)), *of_entries],
+            [*self._script_keys(list(known), self._keys.due(MEDIA_HOOK), self._keys.activity), *of_entries],
             *(GROUP, PARKED, msgspec.msgpack.encode([(h, int(c)) for h, c in known.items()])),
             *(msgspec.msgpack.encode(entries), again, MEDIA_HOOK, self._hold_ms),
+            *told,
         )
         return counts
 

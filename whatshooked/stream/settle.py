@@ -8,7 +8,8 @@ import msgspec
 from redis.exceptions import RedisError
 
 from whatshooked import logs, metrics
-from whatshooked.keys import GROUP, Keys
+from whatshooked.keys import GROUP, MEDIA_HOOK, Keys
+from whatshooked.stream.activity import NOBODY, Activity, Note, record
 from whatshooked.stream.coalesce import Coalescer
 from whatshooked.stream.insist import insist
 from whatshooked.stream.link import Link, Reply, Script, checked
@@ -22,6 +23,14 @@ OUTCOMES_PER_FLUSH = 512
 ERROR_CHARS = 300
 
 
+class Made(msgspec.Struct, frozen=True):
+    """The attempt itself, for those who want to know: of which account's event, the how-manieth, how long it took."""
+
+    account_id: str = ""
+    attempt: int = 0
+    duration_ms: float = 0.0
+
+
 class Taken(msgspec.Struct, frozen=True):
     """A hook accepted the event; `reply` is what its answer asked to send, kept in the same step.
 
@@ -32,6 +41,8 @@ class Taken(msgspec.Struct, frozen=True):
     hook_id: str
     reply: bytes = b""
     refusal: str = ""
+    status: int = 0
+    made: Made = Made()
 
 
 class NotTaken(msgspec.Struct, frozen=True):
@@ -48,10 +59,13 @@ class NotTaken(msgspec.Struct, frozen=True):
     delay_ms: int = 0
     status: int = 0
     error: str = ""
+    made: Made = Made()
 
 
 Outcome = Taken | NotTaken
 
+#: How the log calls what becomes of an event after an attempt that failed.
+_STATES = {"again": "retrying", "dead": "dead", "drop": "dropped"}
 _KINDS = {"again": "w", "dead": "d", "drop": "g", "free": "f"}
 
 
@@ -62,8 +76,9 @@ class _StrangeKeyError(Exception):
 class Settler:
     """Records outcomes; each caller learns whether its own was recorded (False: late, or the lease was lost)."""
 
-    def __init__(self, link: Link, keys: Keys, *, pause: float = 0.2) -> None:
+    def __init__(self, link: Link, keys: Keys, activity: Activity = NOBODY, *, pause: float = 0.2) -> None:
         self._link = link
+        self._activity = activity
         self._keys = keys
         self._pause = pause
         self._stopping = False
@@ -132,7 +147,7 @@ class Settler:
         by_event = _by_event(taken)
         hooks = list(dict.fromkeys(outcome.hook_id for outcome in taken))
         index = {hook: i + 1 for i, hook in enumerate(hooks)}
-        fixed = [self._keys.events, self._keys.poison, self._keys.replies]
+        fixed = [self._keys.events, self._keys.poison, self._keys.replies, self._keys.activity]
         keys = [*fixed, *self._keys.of_hooks(hooks), *self._keys.of_entries(by_event)]
         # Bytes travel as arguments of their own: the script's msgpack knows only text.
         asked = {(o.event_id, o.hook_id): o for o in taken if o.reply or o.refusal}
@@ -144,17 +159,41 @@ class Settler:
             for event_id, hook_ids in by_event.items()
         ]
         packed = (msgspec.msgpack.encode(hooks), msgspec.msgpack.encode(rows))
-        return self._link.scripts.done, keys, (GROUP, *packed, *(o.reply or o.refusal for o in asked.values()))
+        answers = [o.reply or o.refusal for o in asked.values()]
+        notes: list[bytes] = []
+        if self._activity.on:
+            by_name = {(o.event_id, o.hook_id): o for o in taken}
+            notes = [_noted(by_name[event_id, hook]) for event_id, hooks in by_event.items() for hook in hooks]
+        return self._link.scripts.done, keys, (GROUP, *packed, str(len(answers)), *answers, *notes)
 
     def _retry(self, outcomes: Sequence[NotTaken]) -> tuple[Script, list[str], tuple[str | bytes, ...]]:
         hooks = list(dict.fromkeys(outcome.hook_id for outcome in outcomes))
         index = {hook: i + 1 for i, hook in enumerate(hooks)}
-        keys = [self._keys.events, *self._keys.of_hooks(hooks), *(self._keys.open(o.event_id) for o in outcomes)]
+        keys = [self._keys.events, self._keys.activity, *self._keys.of_hooks(hooks)]
+        keys += [self._keys.open(o.event_id) for o in outcomes]
         rows = [
             (o.event_id, index[o.hook_id], o.token, _KINDS[o.kind], o.delay_ms, o.status, o.error[:ERROR_CHARS])
             for o in outcomes
         ]
-        return self._link.scripts.retry, keys, (GROUP, msgspec.msgpack.encode(hooks), msgspec.msgpack.encode(rows))
+        told = [_noted(outcome) for outcome in outcomes] if self._activity.on else []
+        return (
+            self._link.scripts.retry,
+            keys,
+            (GROUP, msgspec.msgpack.encode(hooks), msgspec.msgpack.encode(rows), *told),
+        )
+
+
+def _noted(outcome: Outcome) -> bytes:
+    """Return the record of an attempt's end; a lease that was given back unused was none, nor is a file's fetch."""
+    made = outcome.made
+    if isinstance(outcome, Taken):
+        refused = f"its reply is not sent: {outcome.refusal.replace('|', ', ', 1)}" if outcome.refusal else ""
+        ended = ("accepted", made.attempt, outcome.status, made.duration_ms, refused)
+        return record(outcome.event_id, Note("hook.success", made.account_id, outcome.hook_id, *ended))
+    if outcome.kind == "free" or outcome.hook_id == MEDIA_HOOK:
+        return b""
+    ended = (_STATES[outcome.kind], made.attempt, outcome.status, made.duration_ms, outcome.error[:ERROR_CHARS])
+    return record(outcome.event_id, Note("hook.failed", made.account_id, outcome.hook_id, *ended))
 
 
 def _say_crowded(count: int) -> None:

@@ -11,6 +11,7 @@ import msgspec
 
 from whatshooked.events import received_ms
 from whatshooked.keys import GROUP, Keys
+from whatshooked.stream.activity import NOBODY, Activity, Note, packed
 from whatshooked.stream.cache import read
 from whatshooked.stream.link import Link, Reply, checked
 from whatshooked.stream.memory import FULL, shortage
@@ -32,12 +33,16 @@ class Limits:
     max_age_ms: int
     history_ms: int
     history_bytes: int
+    #: Events from this time on (unix ms) stay in history, since the event log has yet to write of them; but a full
+    #: Redis comes first.
+    keep_from: float = float("inf")
 
 
 class Upkeep:
     """One installation's upkeep; any worker may run a pass at any time."""
 
-    def __init__(self, link: Link, keys: Keys, operator: Operator) -> None:
+    def __init__(self, link: Link, keys: Keys, operator: Operator, activity: Activity = NOBODY) -> None:
+        self._activity = activity
         self._link = link
         self._keys = keys
         self._operator = operator
@@ -52,7 +57,7 @@ class Upkeep:
         parked = await self._parked(list(known))
         now = await self._link.now()
         old = [i for i, since in parked.items() if since < now - limits.max_age_ms]
-        aged = sum((await self._push_out(old)).values())
+        aged = sum((await self._push_out(old, "too_old")).values())
         gone = set(old)
         rest = [i for i in parked if i not in gone]
         if len(rest) <= limits.max_events:  # to look at each costs, and can only make them fewer
@@ -60,14 +65,15 @@ class Upkeep:
         rest = await self._counted(rest)
         # Each once: what is not parked any more was taken out by another worker's pass, and makes room as well.
         surplus = rest[: max(len(rest) - limits.max_events, 0)]
-        return aged, sum((await self._push_out(surplus)).values())
+        return aged, sum((await self._push_out(surplus, "too_many")).values())
 
     async def forget(self, limits: Limits) -> int:
         """Delete finished entries beyond history's bounds, oldest first; returns how many. Raises StreamUnavailable."""
-        by_age, surplus = await self._surplus(limits)
+        by_age, surplus, is_short = await self._surplus(limits)
+        keep_from = float("inf") if is_short else limits.keep_from
         count = walked = 0
         while walked < WALK:
-            rows = await self._ids(self._cursor)
+            rows = [i for i in await self._ids(self._cursor) if received_ms(i) < keep_from]
             aged = sum(1 for i in rows if received_ms(i) < by_age)
             room = max(surplus - count, 0)
             if not rows or not (aged or room):
@@ -101,10 +107,11 @@ class Upkeep:
         closed = 0
         for key in (due, dead, self._keys.poison):
             ids = [row.decode() for row in await self._link.call("ZRANGE", key, 0, _STEP - 1)]
-            keys = [self._keys.events, self._keys.poison, due, dead, self._keys.hooks, *map(self._keys.open, ids)]
-            done, _ = await self._link.run(
-                self._link.scripts.drop, keys, GROUP, hook, msgspec.msgpack.encode(ids), REMOVED_AFTER_MS
-            )
+            keys = [self._keys.events, self._keys.poison, due, dead, self._keys.hooks, self._keys.activity]
+            keys += map(self._keys.open, ids)
+            told = packed(Note("event.given_up", "", hook, "hook_removed")) if self._activity.on else b""
+            args = (GROUP, hook, msgspec.msgpack.encode(ids), REMOVED_AFTER_MS, told)
+            done, _ = await self._link.run(self._link.scripts.drop, keys, *args)
             closed += done
         left = await self._link.batch([("ZCARD", due), ("ZCARD", dead)])
         return closed, sum(left)
@@ -129,16 +136,18 @@ class Upkeep:
             counted += [i for i, states, entry in zip(batch, opens, entries, strict=True) if _counts(states, entry)]
         return counted
 
-    async def _push_out(self, ids: list[str]) -> dict[str, int]:
-        return await self._operator.discard(ids, parked_only=True, delete=False) if ids else {}
+    async def _push_out(self, ids: list[str], reason: str) -> dict[str, int]:
+        note = Note("event.pushed_out", state=reason)
+        return await self._operator.discard(ids, parked_only=True, delete=False, note=note) if ids else {}
 
     async def _ids(self, start: str) -> list[str]:
         return [
             row[0].decode() for row in await self._link.call("XRANGE", self._keys.events, start, "+", "COUNT", _STEP)
         ]
 
-    async def _surplus(self, limits: Limits) -> tuple[int, int]:
-        """Return the ms before which history is over, and how many finished entries there is no room for."""
+    async def _surplus(self, limits: Limits) -> tuple[int, int, bool]:
+        """Return the ms before which history is over, how many finished entries there is no room for, and whether Redis
+        is short of memory."""
         by_age = await self._link.now() - limits.history_ms
         replies = await self._link.batch(
             [
@@ -149,12 +158,13 @@ class Upkeep:
             ]
         )
         if any(isinstance(reply, Exception) for reply in replies) or not replies[0] or not replies[2]:
-            return by_age, 0
+            return by_age, 0, False
         length, pending, size, memory = replies
         each = size / length + _TAKEN_BYTES
         finished = length - pending[0]
         too_many = finished - int(limits.history_bytes / each)
-        return by_age, max(too_many, min(finished, int(shortage(memory, FULL) / each)), 0)
+        missing = shortage(memory, FULL)
+        return by_age, max(too_many, min(finished, int(missing / each)), 0), missing > 0
 
 
 def _counts(states: Reply, entry: Reply) -> bool:

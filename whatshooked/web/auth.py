@@ -5,8 +5,9 @@ import hmac
 import time
 from collections import OrderedDict
 from ipaddress import ip_address
+from typing import Any
 
-from litestar.connection import ASGIConnection
+from litestar.connection import ASGIConnection, Request
 from litestar.datastructures import Headers
 from litestar.handlers import BaseRouteHandler
 
@@ -15,6 +16,8 @@ from whatshooked.config import Server
 from whatshooked.web.faults import Fault
 
 log = logs.get("web")
+
+AnyRequest = Request[Any, Any, Any]
 
 #: Failures of one address before it has to wait, and the longest wait (seconds).
 FREE_FAILURES = 5
@@ -96,6 +99,16 @@ def permits(server: Server, headers: Headers) -> bool:
     user, _, password = _basic(rest).partition(":") if scheme.lower() == "basic" else ("", "", "")
     right_user, right_password = _same(user, server.username), _same(password, server.password)
     return by_key or (right_user and right_password)
+
+
+def actor(connection: ASGIConnection) -> str:  # type: ignore[type-arg] # any state, any user
+    """Return who a request that was let pass is of, for the event log: user or key, and the peer's address."""
+    server: Server = connection.app.state.gateway.config.server
+    scheme, _, rest = connection.headers.get("authorization", "").partition(" ")
+    user = _basic(rest).partition(":")[0] if scheme.lower() == "basic" else ""
+    user = user if _same(user, server.username) else ""  # the key may have let it pass, whatever stands beside it
+    name = "local" if not server.auth_key and not (server.username and server.password) else user or "auth_key"
+    return f"api:{name}@{connection.client.host if connection.client else ''}"
 
 
 def is_local(address: str, headers: Headers) -> bool:

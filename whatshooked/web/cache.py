@@ -11,6 +11,7 @@ from litestar.params import QueryParameter
 from whatshooked import logs
 from whatshooked.config import Config
 from whatshooked.stream.views import EventView, received_at, view
+from whatshooked.web.auth import AnyRequest, actor
 from whatshooked.web.faults import Fault
 from whatshooked.web.gateway import Gateway
 
@@ -92,42 +93,46 @@ class CacheController(Controller):
         )
 
     @post("/replay", status_code=200, summary="Replay all cached events")
-    async def replay_all(self, state: State, hook: OnlyHook = "", again: Again = False) -> Replayed:
+    async def replay_all(
+        self, request: AnyRequest, state: State, hook: OnlyHook = "", again: Again = False
+    ) -> Replayed:
         """Deliver cached events to the hooks that match now."""
         gateway: Gateway = state.gateway
         known_hook(gateway, hook)
-        count = await (await gateway.operator()).replay_all(hook_id=hook, again=again)
+        count = await (await gateway.operator(actor(request))).replay_all(hook_id=hook, again=again)
         log.info("Cache replayed", events=count, hook_id=hook or None)
         return Replayed(count)
 
     @post("/event/replay", status_code=200, summary="Replay one event, cached or of history")
-    async def replay_one(self, state: State, event_id: EventId, hook: OnlyHook = "", again: Again = False) -> Replayed:
+    async def replay_one(
+        self, request: AnyRequest, state: State, event_id: EventId, hook: OnlyHook = "", again: Again = False
+    ) -> Replayed:
         """Deliver one event to the hooks that match now."""
         gateway: Gateway = state.gateway
         checked(event_id)
         known_hook(gateway, hook)
-        counts = await (await gateway.operator()).replay([event_id], hook_id=hook, again=again)
+        counts = await (await gateway.operator(actor(request))).replay([event_id], hook_id=hook, again=again)
         if event_id not in counts:
             raise not_found(event_id)
         log.info("Event replayed", event_id=event_id, hooks=counts[event_id], hook_id=hook or None)
         return Replayed(int(counts[event_id] > 0))
 
     @delete("/event/delete", status_code=200, summary="Delete one event")
-    async def delete_one(self, state: State, event_id: EventId) -> Deleted:
+    async def delete_one(self, request: AnyRequest, state: State, event_id: EventId) -> Deleted:
         """Remove one event from cache and stream."""
         gateway: Gateway = state.gateway
-        if not await (await gateway.operator()).delete(checked(event_id)):
+        if not await (await gateway.operator(actor(request))).delete(checked(event_id)):
             raise not_found(event_id)
         log.info("Event deleted", event_id=event_id)
         return Deleted(1)
 
     @delete("/clear", status_code=200, summary="Delete all parked events")
-    async def clear(self, state: State, confirm: Confirm = False) -> Deleted:
+    async def clear(self, request: AnyRequest, state: State, confirm: Confirm = False) -> Deleted:
         """Delete what is parked; what is in flight or due stays."""
         if not confirm:
             raise Fault(400, "confirm_missing", "clearing the cache deletes events for good", "add ?confirm=true")
         gateway: Gateway = state.gateway
-        count = await (await gateway.operator()).clear()
+        count = await (await gateway.operator(actor(request))).clear()
         log.warn("Cache cleared", events=count)
         return Deleted(count)
 

@@ -12,8 +12,10 @@ from whatshooked.keys import Keys
 from whatshooked.media.store import Store, open_store
 from whatshooked.meta.accounts import Accounts
 from whatshooked.meta.signature import Signer
+from whatshooked.stream.activity import Activity
 from whatshooked.stream.cache import Cache
 from whatshooked.stream.consume import ensure_group
+from whatshooked.stream.follow import shards
 from whatshooked.stream.intake import Intake
 from whatshooked.stream.link import Link
 from whatshooked.stream.outbox import Outbox
@@ -30,6 +32,8 @@ _KEY_HELD = 5.0
 #: As large as an event: right at the edge of full a smaller write would be taken where an event is not.
 _EVENT_SIZED = b"." * 4096
 
+#: Seconds between two looks whether somebody watches what happens.
+_WATCHED_EVERY = 0.5
 #: Seconds between two times that this process shows its accounts; a third of what counts as removed.
 _SHOWN_EVERY = 20.0
 
@@ -46,15 +50,18 @@ class Gateway:
         # And so have messages to send, and those who wait for Meta's answer.
         self._send = Link(url)
         self.link = Link(url)
-        self.intake = Intake(self._add, self.keys)
+        self.activity = Activity(lambda: self.config.event_logger.enabled)
+        self.intake = Intake(self._add, self.keys, self.activity)
         self.cache = Cache(self.link, self.keys)
-        self.outbox = Outbox(self._send, self.keys)
-        self.messages = Outbox(self.link, self.keys)
+        self.outbox = Outbox(self._send, self.keys, self.activity)
+        self.messages = Outbox(self.link, self.keys, self.activity)
         self._link_key, self._link_key_until = b"", 0.0
         self.store: Store = open_store(config.media)
         self.refused = RefusedReplies(self.link, self.keys)
         self._outboxes = OutboxUpkeep(self.link, self.keys)
         self._showing: asyncio.Task[None] | None = None
+        self._watching: asyncio.Task[None] | None = None
+        self._telling: asyncio.Task[None] | None = None
         self._use(config)
 
     def _use(self, config: Config) -> None:
@@ -74,11 +81,13 @@ class Gateway:
         except StreamUnavailable as error:
             log.warn("Redis does not answer yet: webhooks are refused until it does", error=str(error))
         self._showing = asyncio.create_task(self._show_accounts())
+        self._watching = asyncio.create_task(self._look_who_watches())
 
     async def stop(self) -> None:
         """Close the connections."""
-        if self._showing is not None:
-            self._showing.cancel()
+        for task in (self._showing, self._watching, self._telling):
+            if task is not None:
+                task.cancel()
         await self._add.close()
         await self._probe.close()
         await self._send.close()
@@ -89,6 +98,7 @@ class Gateway:
         """Read the config again, all of it or nothing; address, Redis and store of files stay until a restart."""
         if (found := read_again(self.config)) is not None:
             self._use(found)
+        self._telling = asyncio.create_task(self.activity.tell_reload(self.link, self.keys, found is not None, "web"))
 
     async def _show_accounts(self) -> None:
         """Say time and again which accounts this process has: what waits for one that nobody has any more ends."""
@@ -98,6 +108,18 @@ class Gateway:
             except StreamUnavailable:
                 metrics.REDIS_ERRORS.labels("web").inc()
             await asyncio.sleep(_SHOWN_EVERY)
+
+    async def _look_who_watches(self) -> None:
+        while True:
+            try:
+                await self.activity.look(self.link, self.keys)
+            except StreamUnavailable:
+                metrics.REDIS_ERRORS.labels("web").inc()
+            await asyncio.sleep(_WATCHED_EVERY)
+
+    def streams(self) -> dict[str, tuple[str, str]]:
+        """Return the activity streams of the events and of the accounts that the config has."""
+        return shards(self.keys, (account.id for account in self.config.whatsapp if account.business_api is not None))
 
     async def hooks(self) -> Hooks:
         """Return the hooks of this moment, with the run-time switches; raises StreamUnavailable."""
@@ -110,11 +132,20 @@ class Gateway:
             self._link_key, self._link_key_until = await link_key(self.link, self.keys), now + _KEY_HELD
         return self._link_key
 
-    async def operator(self) -> Operator:
+    async def operator(self, actor: str) -> Operator:
         """Return what replays, deletes and clears, by the hooks of this moment; raises StreamUnavailable."""
         hooks = await self.hooks()
         hold_ms = self.config.media.hold_ms
-        return Operator(self.link, self.keys, lambda: hooks, has_file=self.store.has, hold_ms=hold_ms)
+        has = self.store.has
+        return Operator(
+            self.link,
+            self.keys,
+            lambda: hooks,
+            has_file=has,
+            hold_ms=hold_ms,
+            activity=self.activity,
+            actor=actor,
+        )
 
     async def prove_ready(self) -> None:
         """Write to Redis as the intake does; raises StreamUnavailable when it does not take it."""

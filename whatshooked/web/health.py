@@ -8,6 +8,7 @@ from litestar.datastructures import State
 from whatshooked import metrics
 from whatshooked.errors import StreamUnavailable
 from whatshooked.keys import MEDIA_HOOK
+from whatshooked.stream.follow import lags
 from whatshooked.stream.registry import known_hooks
 from whatshooked.web.gateway import Gateway
 
@@ -42,6 +43,8 @@ async def show_metrics(state: State) -> Response[bytes]:
         outboxes = await gateway.messages.overview(able)
         _gauges.set(sizes, time.time() - oldest / 1000 if oldest else 0.0, lag, due)
         _gauges.add_outbox({a: box[0] for a, box in outboxes.items()}, {a: bool(box[1]) for a, box in outboxes.items()})
+        if gateway.config.event_logger.enabled:
+            _gauges.add_log(await lags(gateway.link, gateway.streams(), gateway.config.event_logger.targets))
     except StreamUnavailable:
         metrics.REDIS_ERRORS.labels("metrics").inc()
         _gauges.clear()

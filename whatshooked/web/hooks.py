@@ -11,6 +11,7 @@ from whatshooked import logs
 from whatshooked.hooks.delivery import shown
 from whatshooked.hooks.hook import Hooks
 from whatshooked.stream.registry import switch
+from whatshooked.web.auth import AnyRequest, actor
 from whatshooked.web.faults import Fault
 from whatshooked.web.gateway import Gateway
 
@@ -51,13 +52,14 @@ class HooksController(Controller):
         return views(await gateway.hooks())
 
     @patch("/{hook_id:str}", summary="Turn a hook on or off")
-    async def change(self, state: State, hook_id: HookId, data: JSONBody[HookChange]) -> HookView:
+    async def change(self, request: AnyRequest, state: State, hook_id: HookId, data: JSONBody[HookChange]) -> HookView:
         """Switch a hook in every process within a second; it holds over restarts until the file says otherwise."""
         gateway: Gateway = state.gateway
         in_file = {hook.id: hook.active for hook in gateway.config.hooks}
         if hook_id not in in_file:
             raise Fault(404, "unknown_hook", "no hook of this id is configured", "see GET /api/hooks")
-        await switch(gateway.link, gateway.keys, hook_id, data.active, in_file[hook_id])
+        who = actor(request)
+        await switch(gateway.link, gateway.keys, hook_id, data.active, in_file[hook_id], gateway.activity, who)
         log.info("Hook switched", hook_id=hook_id, active=data.active)
         return next(view for view in views(await gateway.hooks()) if view.id == hook_id)
 

@@ -20,6 +20,7 @@ from whatshooked.stream.messages import MessageView, Owned, Wanted
 from whatshooked.stream.outbox import FINISHED, Decision, Record
 from whatshooked.stream.submit import Submitted
 from whatshooked.stream.views import RefusedView, refused_view
+from whatshooked.web.auth import AnyRequest, actor
 from whatshooked.web.faults import Fault, unavailable
 from whatshooked.web.files import check_files
 from whatshooked.web.gateway import Gateway
@@ -162,14 +163,18 @@ class MessagesController(Controller):
         return messages.view(await _found(state.gateway, message_id, account_id))
 
     @post("/messages/{message_id:str}/resend", status_code=200, summary="Send an unknown or failed message once more")
-    async def resend(self, state: State, message_id: MessageId, account_id: OfAccount = "") -> MessageView:
+    async def resend(
+        self, request: AnyRequest, state: State, message_id: MessageId, account_id: OfAccount = ""
+    ) -> MessageView:
         """Put it at the end of its recipient's line; an unknown one may reach the customer a second time."""
-        return await _decided(state.gateway, message_id, account_id, "resend")
+        return await _decided(state.gateway, message_id, account_id, "resend", actor(request))
 
     @post("/messages/{message_id:str}/drop", status_code=200, summary="Give an unknown message up")
-    async def drop(self, state: State, message_id: MessageId, account_id: OfAccount = "") -> MessageView:
+    async def drop(
+        self, request: AnyRequest, state: State, message_id: MessageId, account_id: OfAccount = ""
+    ) -> MessageView:
         """Settle it as failed."""
-        return await _decided(state.gateway, message_id, account_id, "drop")
+        return await _decided(state.gateway, message_id, account_id, "drop", actor(request))
 
 
 async def _sent(gateway: Gateway, body: bytes, account_id: str, wait: float, key: str | None) -> Response[Any]:
@@ -262,10 +267,10 @@ async def _found(gateway: Gateway, message_id: str, account_id: str) -> Owned:
     return found
 
 
-async def _decided(gateway: Gateway, message_id: str, account_id: str, decision: Decision) -> MessageView:
+async def _decided(gateway: Gateway, message_id: str, account_id: str, decision: Decision, who: str) -> MessageView:
     """Do what an operator says, and show the message as it is then; raises Fault 404 and 409."""
     found = await _found(gateway, message_id, account_id)
-    done, now = await gateway.messages.decide(found.account_id, found.record, decision)
+    done, now = await gateway.messages.decide(found.account_id, found.record, decision, actor=who)
     if not done:
         may = "failed or unknown" if decision == "resend" else "unknown"
         raise Fault(409, "not_open", f"the message is {now or 'forgotten'}", f"{decision} is for what is {may}")

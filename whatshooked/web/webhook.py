@@ -150,8 +150,9 @@ def _additions(accounts: Accounts, path: Account, body: bytes) -> tuple[list[Add
             )
             continue
         incoming = decode.event(item, owner.account_id, owner.foreign)
-        additions.append(Addition(events.encode(incoming.event), incoming.identity, incoming.day, incoming.event.type))
-        found.append(incoming.event)
+        event = incoming.event
+        additions.append(Addition(events.encode(event), incoming.identity, incoming.day, event.type, event.account_id))
+        found.append(event)
     return additions, found
 
 

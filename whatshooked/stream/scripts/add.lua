@@ -1,10 +1,14 @@
 #!lua
 -- ADD: append each event whose identity is new, and remember it, in one step. No allow-oom: a full Redis says no here,
 -- the intake answers 503 and Meta keeps the event.
--- KEYS: events, then one seen bucket per event.
--- ARGV: group, TTL of a bucket (s), refresh it below (s), then identity and blob per event.
+-- KEYS: events, activity, then one seen bucket per event.
+-- ARGV: group, TTL of a bucket (s), refresh it below (s), then identity and blob per event, then, where somebody wants to
+--   know, a packed note per event ("" for one that is noted elsewhere).
 -- Answer: per event its id, with "=" in front when it had been taken before.
+-- include note.lua
 local events = KEYS[1]
+local count = #KEYS - 2
+local notes = #ARGV > 3 + 2 * count and 3 + 2 * count
 if redis.call('EXISTS', events) == 0 then redis.call('XGROUP', 'CREATE', events, ARGV[1], '0', 'MKSTREAM') end
 
 -- Ids are chosen ahead of the append, so that HSETNX both asks and remembers: one command where HGET + HSET are two.
@@ -26,9 +30,9 @@ local function after_the_last()
 end
 
 local ttl, refresh = ARGV[2], tonumber(ARGV[3])
-local answer, fresh = {}, {}
-for i = 2, #KEYS do
-  local bucket, identity, blob = KEYS[i], ARGV[2 * i], ARGV[2 * i + 1]
+local answer, fresh, told = {}, {}, {}
+for i = 1, count do
+  local bucket, identity, blob = KEYS[i + 2], ARGV[2 * i + 2], ARGV[2 * i + 3]
   local id = head .. string.format('%.0f', seq)
   if redis.call('HSETNX', bucket, identity, id) == 1 then
     local appended = redis.pcall('XADD', events, id, 'e', blob)
@@ -47,9 +51,11 @@ for i = 2, #KEYS do
       fresh[bucket] = true
       if redis.call('TTL', bucket) < refresh then redis.call('EXPIRE', bucket, ttl) end
     end
-    answer[i - 1] = id
+    answer[i] = id
+    if notes and ARGV[notes + i] ~= '' then told[#told + 1] = record(id, ARGV[notes + i]) end
   else
-    answer[i - 1] = '=' .. redis.call('HGET', bucket, identity)
+    answer[i] = '=' .. redis.call('HGET', bucket, identity)
   end
 end
+note(KEYS[2], #told, told)
 return answer

@@ -1,18 +1,21 @@
 #!lua flags=allow-oom
 -- CLAIM: lease what is due at one hook to this process. An attempt counts here, when its lease is taken, so that an
 -- event whose answer kills its worker ends as poison and not in a circle.
--- KEYS: events, poison, due of the hook, due of the media hook, then open of each candidate.
+-- KEYS: events, poison, due of the hook, due of the media hook, activity, then open of each candidate.
 -- ARGV: group, hook, lease (ms), leases without an outcome that make poison, suspects to take, leases to take, candidates (msgpack [id, ...]),
---   media hook, hold (ms), how late a claim says that nobody was there (ms).
+--   media hook, hold (ms), how late a claim says that nobody was there (ms), packed notes of an attempt
+--   that begins and of poison ("" when nobody wants to know).
 --   suspect: an event whose last two leases had no outcome. Few are taken at once, or a killer's neighbours would be
 --   counted as killers with it.
 -- Answer: [[id, token, attempts, replay, leases without outcome before this one, blob], ...], ids that became poison, ids whose entry is gone.
+-- include note.lua
 local events, poison, due = KEYS[1], KEYS[2], KEYS[3]
 local group, hook, most, suspects = ARGV[1], ARGV[2], tonumber(ARGV[4]), tonumber(ARGV[5])
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 local token = string.format('%.0f', now + tonumber(ARGV[3]))
 local leased, poisoned, vanished, room = {}, {}, {}, tonumber(ARGV[6])
+local began, set_aside, told = ARGV[11], ARGV[12], {}
 local media, hold, late = ARGV[8], string.format('%.0f', now + tonumber(ARGV[9])), tonumber(ARGV[10])
 
 -- The hold is over long since, the file is not there, and nobody fetches it: nobody was there to do it. It is held once
@@ -30,7 +33,7 @@ local function hold_again(open, id, score)
 end
 
 for i, id in ipairs(cmsgpack.unpack(ARGV[7])) do
-  local open = KEYS[4 + i]
+  local open = KEYS[5 + i]
   local score = redis.call('ZSCORE', due, id)
   if score and tonumber(score) <= now then
     local packed = redis.call('HGET', open, hook)
@@ -49,14 +52,17 @@ for i, id in ipairs(cmsgpack.unpack(ARGV[7])) do
         redis.call('ZREM', due, id)
         redis.call('ZADD', poison, now, id)
         poisoned[#poisoned + 1] = id
+        if set_aside ~= '' then told[#told + 1] = record(id, set_aside, tonumber(attempts)) end
       elseif #leased < room and (tonumber(crashes) < 2 or suspects > 0) then
         local suspect = tonumber(crashes) >= 2 and 1 or 0
         suspects = suspects - suspect
         redis.call('HSET', open, hook, 'l|' .. (attempts + 1) .. '|' .. (crashes + 1) .. '|' .. replay .. '|' .. rest)
         redis.call('ZADD', due, token, id)
         leased[#leased + 1] = { id, token, attempts + 1, tonumber(replay), tonumber(crashes), entry[1][2][2] }
+        if began ~= '' then told[#told + 1] = record(id, began, attempts + 1) end
       end
     end
   end
 end
+note(KEYS[5], #told, told)
 return { leased, poisoned, vanished }

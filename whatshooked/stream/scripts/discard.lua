@@ -1,12 +1,14 @@
 #!lua flags=allow-oom
 -- DISCARD: take entries out of the cache: one by hand (DELETE), all that is parked (CLEAR), or what a limit pushes out.
--- KEYS: events, unmatched, poison, then due and dead of each known hook, then open, taken and media of each entry.
--- ARGV: group, known hooks (msgpack [id, ...]), ids (msgpack), parked only (1/0), delete the entry too (1/0).
+-- KEYS: events, unmatched, poison, activity, then due and dead of each known hook, then open, taken and media of each entry.
+-- ARGV: group, known hooks (msgpack [id, ...]), ids (msgpack), parked only (1/0), delete the entry too (1/0),
+--   then, where somebody wants to know, a record per id.
 -- Answer: per id 1 when discarded, else 0; then the ids with an open hook that is not among the known ones.
+-- include note.lua
 local events, group = KEYS[1], ARGV[1]
 local hooks, ids = cmsgpack.unpack(ARGV[2]), cmsgpack.unpack(ARGV[3])
 local parked_only, delete = ARGV[4] == '1', ARGV[5] == '1'
-local base = 3 + 2 * #hooks
+local base, told = 4 + 2 * #hooks, {}
 local known = {}
 for _, hook in ipairs(hooks) do known[hook] = true end
 
@@ -26,8 +28,8 @@ for i, id in ipairs(ids) do
     strange[#strange + 1] = id
   elseif not (parked_only and (waiting or not parked)) then
     for h = 1, #hooks do
-      redis.call('ZREM', KEYS[3 + 2 * h - 1], id)
-      redis.call('ZREM', KEYS[3 + 2 * h], id)
+      redis.call('ZREM', KEYS[4 + 2 * h - 1], id)
+      redis.call('ZREM', KEYS[4 + 2 * h], id)
     end
     redis.call('DEL', open)
     redis.call('ZREM', KEYS[2], id)
@@ -38,6 +40,8 @@ for i, id in ipairs(ids) do
       acked = acked + redis.call('XDEL', events, id)
     end
     answer[i] = acked > 0 and 1 or 0
+    if acked > 0 and ARGV[5 + i] then told[#told + 1] = ARGV[5 + i] end
   end
 end
+note(KEYS[4], #told, told)
 return { answer, strange }

@@ -1,9 +1,11 @@
 #!lua flags=allow-oom
 -- OUTBOX_DROP: an account was removed from the config; what waits in some of its lines ends, from their heads on.
--- KEYS: shown, due, messages in state new, sending, sent, failed, unknown, then per line: the line and each message.
--- ARGV: why it ends, why a lease ended, lines (msgpack [[recipient, [id, ...]], ...]).
+-- KEYS: shown, due, messages in state new, sending, sent, failed, unknown, activity, then per line: the line and each message.
+-- ARGV: why it ends, why a lease ended, lines (msgpack [[recipient, [id, ...]], ...]), account ("" when nobody
+--   wants to know).
 -- Answer: ids that failed, ids that became unknown; or nothing of both when a process shows the account.
-local due = KEYS[2]
+-- include note.lua
+local due, told = KEYS[2], {}
 local index = { new = KEYS[3], sending = KEYS[4], sent = KEYS[5], failed = KEYS[6], unknown = KEYS[7] }
 local failed, unknown = {}, {}
 if redis.call('EXISTS', KEYS[1]) == 1 then return { failed, unknown } end -- it is back
@@ -19,9 +21,10 @@ local function ends(id, message, from, to, why)
     redis.call('HSET', message, 'error', why)
     redis.call('HDEL', message, 'code') -- an earlier attempt's
   end
+  if ARGV[4] ~= '' then told[#told + 1] = record_of(id, message, ARGV[4], to) end
 end
 
-local place = 8
+local place = 9
 for _, row in ipairs(cmsgpack.unpack(ARGV[3])) do
   local recipient, line = row[1], KEYS[place]
   local waits = tonumber(redis.call('ZSCORE', due, recipient) or 0)
@@ -45,4 +48,5 @@ for _, row in ipairs(cmsgpack.unpack(ARGV[3])) do
   if redis.call('EXISTS', line) == 0 then redis.call('ZREM', due, recipient) end
   place = place + #row[2] + 1
 end
+note(KEYS[8], #told, told)
 return { failed, unknown }

@@ -1,8 +1,10 @@
 #!lua flags=allow-oom
 -- RECOVER: take over what a dead process had read and not yet routed; drop its consumer when nothing of it is left.
--- KEYS: events, poison, alive of the dead process.
--- ARGV: group, dead consumer, this consumer, parked consumer, claims that make poison, most entries per call.
+-- KEYS: events, poison, alive of the dead process, activity.
+-- ARGV: group, dead consumer, this consumer, parked consumer, claims that make poison, most entries per call, packed note of
+--   poison ("" when nobody wants to know).
 -- Answer: [[id, blob], ...], ids that became poison, 1 when the consumer is gone (or lives after all).
+-- include note.lua
 local events, poison, group, dead = KEYS[1], KEYS[2], ARGV[1], ARGV[2]
 if redis.call('EXISTS', KEYS[3]) == 1 then return { {}, {}, 1 } end
 local time = redis.call('TIME')
@@ -20,7 +22,9 @@ for _, row in ipairs(redis.call('XPENDING', events, group, '-', '+', ARGV[6], de
     claim[#claim + 1] = row[1]
   end
 end
+local told = {}
 for _, id in ipairs(poisoned) do
+  if ARGV[7] ~= '' then told[#told + 1] = record(id, ARGV[7]) end
   redis.call('XCLAIM', events, group, ARGV[4], 0, id, 'JUSTID')
   redis.call('ZADD', poison, now, id)
 end
@@ -36,4 +40,5 @@ if #redis.call('XPENDING', events, group, '-', '+', 1, dead) == 0 then
   redis.call('XGROUP', 'DELCONSUMER', events, group, dead)
   gone = 1
 end
+note(KEYS[4], #told, told)
 return { entries, poisoned, gone }

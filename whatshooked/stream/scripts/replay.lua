@@ -1,17 +1,19 @@
 #!lua flags=allow-oom
 -- REPLAY: open entries again for the hooks that match now and have not taken them; what is in flight is left alone.
--- KEYS: events, unmatched, poison, due of the media hook, then due and dead of each known hook, then open and taken of each entry.
+-- KEYS: events, unmatched, poison, due of the media hook, activity, then due and dead of each known hook, then open and taken of each entry.
 -- ARGV: group, parked consumer, known hooks (msgpack [[id, configured], ...]), entries (msgpack [[id, park, [hook index, ...], fetch], ...]), again,
---   media hook, hold (ms).
+--   media hook, hold (ms), then, where somebody wants to know, a record per entry.
 --   fetch = 1: its file is not here; it is fetched first, and the hooks are held for it as ROUTE does.
 --   known hooks: all whose keys may name an entry, those no longer configured too.
 --   again = 1: also to hooks that took it, whose replies are not sent a second time; 2: as if they had never taken it.
 -- Answer: per entry the count of hooks that will (now) get it, or -1 when the entry does not exist.
+-- include note.lua
 local events, group = KEYS[1], ARGV[1]
 local hooks, entries, again = cmsgpack.unpack(ARGV[3]), cmsgpack.unpack(ARGV[4]), tonumber(ARGV[5])
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
-local base, media, hold = 4 + 2 * #hooks, ARGV[6], tonumber(ARGV[7])
+local told = {}
+local base, media, hold = 5 + 2 * #hooks, ARGV[6], tonumber(ARGV[7])
 
 local function later(a, b)
   local am, as = string.match(a, '^(%d+)-(%d+)$')
@@ -43,17 +45,17 @@ for i, entry in ipairs(entries) do
       local routed = #pending == 0 or pending[1][2] == ARGV[2]
       if routed then
         for h, hook in ipairs(hooks) do
-          local score = hook[2] == 0 and redis.call('ZSCORE', KEYS[4 + 2 * h - 1], id)
+          local score = hook[2] == 0 and redis.call('ZSCORE', KEYS[5 + 2 * h - 1], id)
           local packed = hook[2] == 0 and redis.call('HGET', open, hook[1])
           if packed and not (string.sub(packed, 1, 1) == 'l' and score and tonumber(score) > now) then
             redis.call('HDEL', open, hook[1])
-            redis.call('ZREM', KEYS[4 + 2 * h - 1], id)
-            redis.call('ZREM', KEYS[4 + 2 * h], id)
+            redis.call('ZREM', KEYS[5 + 2 * h - 1], id)
+            redis.call('ZREM', KEYS[5 + 2 * h], id)
           end
         end
         local fetching = redis.call('HEXISTS', open, media) == 1
         for _, h in ipairs(wanted) do
-          local hook, due = hooks[h][1], KEYS[4 + 2 * h - 1]
+          local hook, due = hooks[h][1], KEYS[5 + 2 * h - 1]
           local packed = redis.call('HGET', open, hook)
           local score = redis.call('ZSCORE', due, id)
           local in_flight = packed and string.sub(packed, 1, 1) == 'l' and score and tonumber(score) > now
@@ -66,7 +68,7 @@ for i, entry in ipairs(entries) do
             if not (fetching and packed and string.match(packed, '^w|0|') and score) then
               redis.call('ZADD', due, held and string.format('%.0f', now + hold) or now, id)
             end
-            redis.call('ZREM', KEYS[4 + 2 * h], id)
+            redis.call('ZREM', KEYS[5 + 2 * h], id)
             answer[i] = answer[i] + 1
           end
         end
@@ -94,6 +96,8 @@ for i, entry in ipairs(entries) do
         end
       end
     end
+    if answer[i] > 0 and ARGV[7 + i] then told[#told + 1] = ARGV[7 + i] end
   end
 end
+note(KEYS[5], #told, told)
 return answer

@@ -1,23 +1,26 @@
 #!lua flags=allow-oom
 -- RETRY: attempts that failed, were given up, or were never made. Only who still holds the lease may say so.
--- KEYS: events, then due and dead of each hook, then open of each outcome's entry.
--- ARGV: group, hook ids (msgpack), outcomes (msgpack [[id, hook index, token, kind, delay ms, status, error], ...]).
+-- KEYS: events, activity, then due and dead of each hook, then open of each outcome's entry.
+-- ARGV: group, hook ids (msgpack), outcomes (msgpack [[id, hook index, token, kind, delay ms, status, error], ...]),
+--   then, where somebody wants to know, a record per outcome ("" of one that is not noted).
 --   kind: w = try again after the delay, d = given up and kept, g = given up and not kept, f = not tried: freed at once.
 -- Answer: per outcome 1 when recorded, else 0 (the lease was lost), then the count of acknowledged entries.
+-- include note.lua
 local events, group = KEYS[1], ARGV[1]
 local hooks, outcomes = cmsgpack.unpack(ARGV[2]), cmsgpack.unpack(ARGV[3])
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
-local base = 1 + 2 * #hooks
-local answer, acked = {}, 0
+local base = 2 + 2 * #hooks
+local answer, acked, told = {}, 0, {}
 for i, outcome in ipairs(outcomes) do
   local id, h, token, kind, delay, status, text = unpack(outcome)
-  local due, dead, open, hook = KEYS[2 * h], KEYS[2 * h + 1], KEYS[base + i], hooks[h]
+  local due, dead, open, hook = KEYS[1 + 2 * h], KEYS[2 + 2 * h], KEYS[base + i], hooks[h]
   local packed = redis.call('HGET', open, hook)
   local score = redis.call('ZSCORE', due, id)
   answer[i] = 0
   if packed and score and tonumber(score) == token then
     answer[i] = 1
+    if (ARGV[3 + i] or '') ~= '' then told[#told + 1] = ARGV[3 + i] end
     local attempts, crashes, replay, old_status, old_text = string.match(packed, '^.|(%d+)|(%d+)|(%d)|(%d+)|(.*)$')
     if kind == 'f' then
       redis.call('HSET', open, hook, 'w|' .. math.max(attempts - 1, 0) .. '|' .. math.max(crashes - 1, 0) .. '|' .. replay .. '|' .. old_status .. '|' .. old_text)
@@ -37,4 +40,5 @@ for i, outcome in ipairs(outcomes) do
   end
 end
 answer[#answer + 1] = acked
+note(KEYS[2], #told, told)
 return answer

@@ -1,10 +1,12 @@
 #!lua flags=allow-oom
 -- ROUTE: hand a batch of entries over from this consumer to the parked ones, and open the hooks that match.
--- KEYS: events, unmatched, poison, then due of each hook, then open and taken of each entry.
--- ARGV: group, consumer, parked consumer, hooks (msgpack [[id, lease ms], ...]), entries (msgpack [[id, park, [[hook index, start], ...]], ...]), hold (ms), media hook.
+-- KEYS: events, unmatched, poison, activity, then due of each hook, then open and taken of each entry.
+-- ARGV: group, consumer, parked consumer, hooks (msgpack [[id, lease ms], ...]), entries (msgpack [[id, park, [[hook index, start], ...]], ...]), hold (ms), media hook,
+--   then, where somebody wants to know, per entry how many records and the records of it being routed as asked.
 --   park: 1 = keep it as unmatched when no hook wants it, 0 = acknowledge it then, 2 = poison: it cannot be read.
 --   start: 1 = leased to the caller, 0 = due at once, 2 = held for the event's file: due when the hold ends, or MEDIA_DONE says so.
 -- Answer: now (ms), then per entry 1 when this call routed it as asked (its leases hold), else 0.
+-- include note.lua
 local events, group, consumer, parked = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
 local hooks, entries, hold, media = cmsgpack.unpack(ARGV[4]), cmsgpack.unpack(ARGV[5]), tonumber(ARGV[6]), ARGV[7]
 local time = redis.call('TIME')
@@ -16,9 +18,10 @@ for _, row in ipairs(redis.call('XPENDING', events, group, entries[1][1], entrie
   mine[row[1]] = true
 end
 local answer, acks, waits = { now }, {}, {}
+local told, records = {}, 0
 for i, entry in ipairs(entries) do
   local id, park, wanted = entry[1], entry[2], entry[3]
-  local open, taken = KEYS[2 + #hooks + 2 * i], KEYS[3 + #hooks + 2 * i]
+  local open, taken = KEYS[3 + #hooks + 2 * i], KEYS[4 + #hooks + 2 * i]
   local again = false
   answer[i + 1] = 0
   if mine[id] then
@@ -63,15 +66,22 @@ for i, entry in ipairs(entries) do
     else
       claim[#claim + 1] = id
     end
-    if park ~= 3 and not again then answer[i + 1] = 1 end
+    if park ~= 3 and not again then
+      answer[i + 1] = 1
+      if ARGV[7 + 2 * i] then
+        records = records + tonumber(ARGV[6 + 2 * i])
+        told[#told + 1] = ARGV[7 + 2 * i]
+      end
+    end
   end
 end
 for index, due in pairs(waits) do
-  redis.call('ZADD', KEYS[3 + index], unpack(due))
+  redis.call('ZADD', KEYS[4 + index], unpack(due))
 end
 if #acks > 0 then redis.call('XACK', events, group, unpack(acks)) end
 if #claim > 0 then
   claim[#claim + 1] = 'JUSTID'
   redis.call('XCLAIM', events, group, parked, 0, unpack(claim))
 end
+note(KEYS[4], records, told)
 return answer

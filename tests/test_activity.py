@@ -1,0 +1,231 @@
+"""What happens is noted in the step that does it, while somebody wants to know, and in bounds."""
+
+import asyncio
+import uuid
+from collections.abc import Callable
+
+import pytest
+
+from tests import meta
+from tests.conftest import Gateway, hook
+from tests.receiver import Receiver, status
+from whatshooked.keys import Keys
+from whatshooked.stream.activity import Activity, Note, watch
+from whatshooked.stream.follow import Group, Live, Record, group_of, lags, shards, trim, unfold
+from whatshooked.stream.intake import Addition, Intake
+from whatshooked.stream.link import Link
+
+
+async def noted(link: Link, keys: Keys, *account_ids: str) -> list[Record]:
+    """Return every record there is, in the order of their places."""
+    live = Live(link, shards(keys, account_ids))
+    await live.begin(back_ms=600_000)
+    found: list[Record] = []
+    while some := await live.look():
+        found += some
+    return found
+
+
+def kinds(records: list[Record], *but: str) -> list[str]:
+    """Return the types of records, but for those of the account's connection."""
+    return [one.told.note.type for one in records if not one.told.note.type.startswith(("whatsapp.", *but))]
+
+
+async def until(link: Link, keys: Keys, kind: str, *account_ids: str, count: int = 1) -> list[Record]:
+    """Return every record once there are so many of a kind; raises TimeoutError."""
+    async with asyncio.timeout(20):
+        while True:
+            found = await noted(link, keys, *account_ids)
+            if kinds(found).count(kind) >= count:
+                return found
+            await asyncio.sleep(0.05)
+
+
+LOG = {"enabled": True, "targets": []}
+
+
+async def test_nothing_is_written_while_nobody_wants_to_know(
+    make_gateway: Callable[..., Gateway], receiver: Receiver, link: Link, keys: Keys
+) -> None:
+    """With the log off and nobody watching there is no activity stream, whatever happens."""
+    gateway = make_gateway(hook("h1", receiver.url(), events=["message.received"]))
+    await gateway.start()
+    await gateway.post(meta.webhook(meta.value(meta.text()), meta.value(statuses=[meta.status()])))
+    (parked,) = await gateway.cached(1, state="unmatched")
+    await gateway.api("POST", f"/api/cache/event/replay?id={parked['id']}&hook=h1")
+    await gateway.cached(0)
+    await gateway.api("PATCH", "/api/hooks/h1", json={"active": False})
+    await gateway.stop()
+    assert await link.call("EXISTS", keys.activity, keys.outbox("business").activity) == 0
+
+
+async def test_who_watches_makes_it_be_written(
+    make_gateway: Callable[..., Gateway], receiver: Receiver, link: Link, keys: Keys
+) -> None:
+    """Every process notices within a second that somebody watches, the log being off."""
+    gateway = make_gateway(hook("h1", receiver.url()))
+    await gateway.start()
+    await watch(link, keys)
+    await asyncio.sleep(1.2)
+    await gateway.post(meta.webhook(meta.value(meta.text())))
+    found = await until(link, keys, "hook.success")
+    assert kinds(found) == ["message.received", "hook.triggered", "hook.success"]
+
+
+async def test_a_duplicate_is_no_news(
+    make_gateway: Callable[..., Gateway], receiver: Receiver, link: Link, keys: Keys
+) -> None:
+    """A redelivery of Meta's was noted when it came first."""
+    gateway = make_gateway(hook("h1", receiver.url()), event_logger=LOG)
+    await gateway.start()
+    body = meta.webhook(meta.value(meta.text()))
+    for _ in range(3):
+        await gateway.post(body)
+    await until(link, keys, "hook.success")
+    assert kinds(await noted(link, keys)).count("message.received") == 1
+
+
+async def test_failures_until_the_end_are_noted_with_what_comes_of_them(
+    make_gateway: Callable[..., Gateway],
+    receiver: Receiver,
+    link: Link,
+    keys: Keys,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each attempt that fails says whether there is another one; the last that the event is given up."""
+    monkeypatch.setattr("whatshooked.hooks.retry.SCHEDULE", (0.05,))
+    receiver.behave = status(503)
+    gateway = make_gateway(hook("h1", receiver.url()), event_logger=LOG)
+    await gateway.start()
+    await gateway.post(meta.webhook(meta.value(meta.text())))
+    found = await until(link, keys, "hook.failed", count=2)
+    failed = [one.told.note for one in found if one.told.note.type == "hook.failed"]
+    assert [(note.state, note.attempt, note.status, note.error) for note in failed] == [
+        ("retrying", 1, 503, "HTTP 503"),
+        ("dead", 2, 503, "HTTP 503"),
+    ]
+    began = [one.told for one in found if one.told.note.type == "hook.triggered"]
+    assert [told.attempt or told.note.attempt for told in began] == [1, 2]
+
+
+async def test_what_operators_do_is_noted_with_who(
+    make_gateway: Callable[..., Gateway], receiver: Receiver, link: Link, keys: Keys
+) -> None:
+    """Replays, deletions, a cleared cache and switched hooks name the caller of the API."""
+    gateway = make_gateway(hook("h1", receiver.url(), events=["message.read"]), event_logger=LOG)
+    await gateway.start()
+    await gateway.post(meta.webhook(*(meta.value(meta.text()) for _ in range(3))))
+    one, two, _ = await gateway.cached(3, state="unmatched")
+    await gateway.api("POST", f"/api/cache/event/replay?id={one['id']}&hook=h1")
+    await gateway.api("DELETE", f"/api/cache/event/delete?id={two['id']}")
+    await gateway.cached(1)
+    await gateway.api("DELETE", "/api/cache/clear?confirm=true")
+    await gateway.api("PATCH", "/api/hooks/h1", json={"active": False})
+    found = [one.told for one in await until(link, keys, "config.hook_switched")]
+    done = [told for told in found if told.note.actor]
+    assert [told.note.type for told in done] == [
+        *("event.replayed", "event.deleted", "event.deleted", "config.hook_switched"),
+    ]
+    assert {told.note.actor for told in done} == {"api:auth_key@127.0.0.1"}
+    assert [told.subject for told in done[:2]] == [one["id"], two["id"]]
+    assert kinds(await noted(link, keys)).count("event.unmatched") == 3
+
+
+async def test_a_reload_is_noted_by_each_process(
+    make_gateway: Callable[..., Gateway], receiver: Receiver, link: Link, keys: Keys
+) -> None:
+    """A worker that reads its config again says whether it took it."""
+    gateway = make_gateway(hook("h1", receiver.url()), event_logger=LOG)
+    await gateway.start()
+    (worker,) = gateway.workers
+    worker.reload()
+    await until(link, keys, "config.reloaded")
+    gateway.path.write_text("{")
+    worker.reload()
+    found = await until(link, keys, "config.reloaded", count=2)
+    states = [one.told.note.state for one in found if one.told.note.type == "config.reloaded"]
+    assert states == ["loaded", "refused"]
+
+
+async def test_ids_are_unique_and_rise(link: Link, keys: Keys) -> None:
+    """Records of one step have ids one behind the other, and no two records the same."""
+    activity = Activity(lambda: True)
+    for _ in range(300):
+        await activity.tell(link, keys, Note("config.reloaded"))
+    intake = Intake(link, keys, activity)
+    await intake.add([Addition(b"e", uuid.uuid4().bytes, 1, "message.received") for _ in range(600)])
+    places = [(one.ms, one.seq) for one in await noted(link, keys)]
+    assert len(places) == 900
+    assert places == sorted(set(places))
+
+
+async def test_the_bound_drops_the_oldest_and_counts_them_for_who_loses(link: Link, keys: Keys) -> None:
+    """What a target had written is no loss to it; what it had not is counted, record by record."""
+    activity = Activity(lambda: True)
+    streams = shards(keys, [])
+    quick, slow = Group(link, "quick"), Group(link, "slow")
+    await slow.read(streams, 1, own=False)
+    for _ in range(2_000):
+        await activity.tell(link, keys, Note("config.reloaded", error="x" * 100))
+    while records := await quick.read(streams, 500, own=False):
+        await quick.written(streams, records)
+    held = await slow.read(streams, 50, own=False)
+    assert len(held) == 50
+    await trim(link, streams, ["quick", "slow"], 100_000)
+    left = await noted(link, keys)
+    assert 0 < len(left) < 1_000
+    dropped = await link.call("HGETALL", keys.dropped)
+    assert dict(zip(dropped[::2], dropped[1::2], strict=True)) == {
+        group_of("slow").encode(): str(2_000 - len(left)).encode()
+    }
+    again = await slow.read(streams, 5_000, own=True)
+    assert again == []
+    assert len(await slow.read(streams, 5_000, own=False)) == len(left)
+    found = await lags(link, streams, ["quick", "slow"])
+    assert (found["quick"].dropped, found["slow"].dropped) == (0, 2_000 - len(left))
+
+
+async def test_what_all_have_written_goes_after_a_minute(
+    link: Link, keys: Keys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Records stay for who begins to watch, and for the slowest target."""
+    activity = Activity(lambda: True)
+    streams = shards(keys, [])
+    group = Group(link, "file")
+    for _ in range(10):
+        await activity.tell(link, keys, Note("config.reloaded"))
+    records = await group.read(streams, 5, own=False)
+    await trim(link, streams, ["file"], 10**9)
+    assert len(await noted(link, keys)) == 10
+    monkeypatch.setattr("whatshooked.stream.follow.STAYS_MS", 0)
+    await trim(link, streams, ["file"], 10**9)
+    assert len(await noted(link, keys)) == 10
+    await group.written(streams, records)
+    await asyncio.sleep(0.01)
+    await trim(link, streams, ["file"], 10**9)
+    assert len(await noted(link, keys)) in (5, 6)
+
+
+async def test_a_group_nobody_writes_any_more_is_ended(
+    link: Link, keys: Keys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A target that left the config holds nothing back; one that another worker still writes is left alone."""
+    streams = shards(keys, [])
+    group = Group(link, "postgres")
+    await Activity(lambda: True).tell(link, keys, Note("config.reloaded"))
+    await group.read(streams, 5, own=False)
+    await trim(link, streams, ["file"], 10**9)
+    assert len(await link.call("XINFO", "GROUPS", keys.activity)) == 1
+    monkeypatch.setattr("whatshooked.stream.follow.GONE_MS", -1)
+    await trim(link, streams, ["file"], 10**9)
+    assert await link.call("XINFO", "GROUPS", keys.activity) == []
+
+
+def test_what_a_newer_version_wrote_is_told_as_such() -> None:
+    """An entry that cannot be read leaves as many rows as it has records."""
+    found = list(unfold("0", "5-1002", [b"n", b"3", b"r", b"\xc1"]))
+    assert [(one.ms, one.seq, one.told.note.type) for one in found] == [
+        (5, 1000, "event.unreadable"),
+        (5, 1001, "event.unreadable"),
+        (5, 1002, "event.unreadable"),
+    ]

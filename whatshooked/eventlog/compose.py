@@ -1,0 +1,178 @@
+"""Records of the activity stream -> rows: what was noted, with what is known of its event or message at this moment.
+
+A record names its event only. Who was erased meanwhile, or left history before the row was written, is not in it.
+"""
+
+import functools
+import re
+import time
+from collections import OrderedDict
+from collections.abc import Sequence
+
+import msgspec
+
+from whatshooked import events, logs
+from whatshooked.config import EventLogger
+from whatshooked.eventlog.row import Place, Row, id_of
+from whatshooked.keys import Keys
+from whatshooked.meta import brief
+from whatshooked.meta.brief import Brief
+from whatshooked.stream.follow import Record, account_of
+from whatshooked.stream.link import Link, checked
+
+#: Events whose brief is kept at hand: an attempt soon follows what it delivers.
+_AT_HAND = 20_000
+_FIELDS = ("to", "kind", "cause", "hook", "wamid", "body")
+_MARKS_OF_READ = "read:"
+_NUMBER = re.compile(r"[0-9]{7,}")
+
+
+class Composer:
+    """Makes rows; `logger` tells what of a person a row may show."""
+
+    def __init__(self, link: Link, keys: Keys, logger: EventLogger) -> None:
+        self._link = link
+        self._keys = keys
+        self._payloads = logger.payloads and not logger.mask
+        self._hides_numbers, self._hides_texts = "numbers" in logger.mask, "texts" in logger.mask
+        self._briefs: OrderedDict[str, Brief] = OrderedDict()
+
+    async def rows(self, records: Sequence[Record]) -> list[Row]:
+        """Return a row for each record; raises StreamUnavailable."""
+        await self._learn({record.told.subject for record in records if record.told.subject and not _is_out(record)})
+        messages = await self._messages([record for record in records if _is_out(record)])
+        return [self._row(record, messages) for record in records]
+
+    def forget(self) -> None:
+        """Keep nothing at hand: somebody was erased."""
+        self._briefs.clear()
+
+    async def _learn(self, event_ids: set[str]) -> None:
+        wanted = [event_id for event_id in event_ids if event_id not in self._briefs]
+        if not wanted:
+            return
+        replies = checked(await self._link.batch([("XRANGE", self._keys.events, i, i) for i in wanted]))
+        for event_id, reply in zip(wanted, replies, strict=True):
+            if reply:  # else it was deleted, or history is over
+                self._briefs[event_id] = _brief(reply[0][1][1], event_id, payload=self._payloads)
+        while len(self._briefs) > _AT_HAND:
+            self._briefs.popitem(last=False)
+
+    async def _messages(self, records: Sequence[Record]) -> dict[tuple[str, str], dict[str, str]]:
+        names = list({(record.shard, record.told.subject): None for record in records})
+        commands = [
+            ("HMGET", self._keys.outbox(account_of(shard)).message(message_id), *_FIELDS) for shard, message_id in names
+        ]
+        replies = checked(await self._link.batch(commands)) if commands else []
+        return {
+            name: {
+                field: (value or b"").decode("utf-8", "replace") for field, value in zip(_FIELDS, reply, strict=True)
+            }
+            for name, reply in zip(names, replies, strict=True)
+        }
+
+    def _row(self, record: Record, messages: dict[tuple[str, str], dict[str, str]]) -> Row:
+        told = record.told
+        if _is_out(record):
+            found = messages[record.shard, told.subject]
+            known = _of_message(record, found, payload=self._payloads)
+            event_id, hook_id = found["cause"], found["hook"]
+        else:
+            known, event_id, hook_id = self._briefs.get(told.subject, _NOTHING), told.subject, ""
+        return self._masked(_assembled(record, known, event_id, hook_id))
+
+    def _masked(self, row: Row) -> Row:
+        if self._hides_numbers:
+            # Meta's ids of messages hold the number in base64, and its errors may quote it.
+            shown = "" if row.message_id.startswith("wamid.") else row.message_id
+            hidden, error = logs.mask(row.conversation), _NUMBER.sub("(number)", row.error)
+            row = msgspec.structs.replace(row, conversation=hidden, message_id=shown, error=error)
+        return msgspec.structs.replace(row, text="") if self._hides_texts else row
+
+
+_NOTHING = Brief()
+
+
+def _is_out(record: Record) -> bool:
+    return bool(account_of(record.shard))
+
+
+def _assembled(record: Record, known: Brief, event_id: str, hook_id: str) -> Row:
+    note = record.told.note
+    is_event = note.state == "received"  # its own error and text stand with its coming in alone
+    return Row(
+        id=id_of(Place(record.ms, record.seq, record.shard)),
+        at=moment(record.ms),
+        type=note.type,
+        account_id=note.account_id or known.account_id,
+        conversation=known.conversation,
+        event_id=event_id,
+        message_id=known.message_id,
+        message_type=known.message_type,
+        hook_id=note.hook_id or hook_id,
+        state=note.state,
+        attempt=record.told.attempt or note.attempt,
+        status=note.status or (known.code if is_event else 0),
+        duration_ms=note.duration_ms or 0,
+        error=note.error or (known.error if is_event else ""),
+        actor=note.actor,
+        text=known.text if is_event or _is_new(record) else "",
+        data=note.data or (known.payload if is_event or _is_out(record) else ""),
+    )
+
+
+def _is_new(record: Record) -> bool:
+    return record.told.note.type == "outbox.new"
+
+
+def _brief(blob: bytes, event_id: str, *, payload: bool) -> Brief:
+    try:
+        return brief.of(events.decode(blob), event_id, payload=payload)
+    except (msgspec.MsgspecError, UnicodeDecodeError):  # a newer version's
+        return _NOTHING
+
+
+def _of_message(record: Record, found: dict[str, str], *, payload: bool) -> Brief:
+    recipient = found["to"] if not found["to"].startswith(_MARKS_OF_READ) else ""
+    return Brief(
+        account_of(record.shard),
+        recipient,
+        found["wamid"] or record.told.subject,
+        found["kind"],
+        _said(found["body"]),
+        payload=_outgoing(record.told.subject, found["body"] if payload else ""),
+    )
+
+
+class _Text(msgspec.Struct, frozen=True):
+    body: str = ""
+
+
+class _Body(msgspec.Struct, frozen=True):
+    text: _Text = _Text()
+
+
+def _outgoing(message_id: str, body: str) -> str:
+    about: dict[str, object] = {"outbox_id": message_id}
+    try:
+        return msgspec.json.encode(about | ({"body": msgspec.Raw(body.encode())} if body else {})).decode()
+    except msgspec.MsgspecError:
+        return msgspec.json.encode(about).decode()
+
+
+def _said(body: str) -> str:
+    """Return what a message to send says, "" of one that is no text."""
+    try:
+        return msgspec.json.decode(body, type=_Body).text.body if body else ""
+    except msgspec.MsgspecError:
+        return ""
+
+
+def moment(ms: int) -> str:
+    """Return a time (unix ms) as a row has it."""
+    return f"{_second(ms // 1000)}.{ms % 1000:03d}Z"
+
+
+@functools.lru_cache(maxsize=64)
+def _second(second: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))

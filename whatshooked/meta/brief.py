@@ -1,0 +1,67 @@
+"""An event -> what the event log shows of it: who, which message, what it says, what was wrong with it; pure."""
+
+from typing import Any
+
+import msgspec
+
+from whatshooked.events import Event
+from whatshooked.meta import flatten, lenient
+
+
+class Brief(msgspec.Struct, frozen=True):
+    """What stands in a row beside what happened; what an event does not have is empty."""
+
+    account_id: str = ""
+    #: The customer: phone digits, else user id.
+    conversation: str = ""
+    message_id: str = ""
+    message_type: str = ""
+    text: str = ""
+    #: Meta's code of an error, and its words.
+    code: int = 0
+    error: str = ""
+    #: The payload as hooks receive it, JSON, where it is wanted.
+    payload: str = ""
+
+
+_encode = msgspec.json.Encoder().encode
+
+
+def of(event: Event, event_id: str, *, payload: bool = False) -> Brief:
+    """Return what the log shows of an event, with its payload or without. Never raises."""
+    body = flatten.body(event, event_id)
+    if event.type == "message.received":
+        found = Brief(event.account_id, body["from"], body["message_id"], body["message_type"], body["text"])
+    elif event.type.startswith("message."):
+        found = _of_status(event, body["data"])
+    elif event.type.startswith("meta."):
+        found = _of_meta(event, body["data"].get("value"))
+    else:
+        found = Brief(event.account_id)
+    return msgspec.structs.replace(found, payload=_encode(body).decode()) if payload else found
+
+
+def _of_status(event: Event, data: dict[str, Any]) -> Brief:
+    errors = data.get("errors")
+    first = errors[0] if isinstance(errors, list) and errors and isinstance(errors[0], dict) else {}
+    code = lenient.text(first.get("code"))
+    details = first.get("error_data")
+    words = (
+        lenient.text(first.get("title")),
+        lenient.text(details.get("details")) if isinstance(details, dict) else "",
+    )
+    return Brief(
+        event.account_id,
+        data["from"],
+        data["message_id"],
+        code=int(code) if code.isdecimal() and len(code) < 10 else 0,
+        error=": ".join(filter(None, words)),
+    )
+
+
+def _of_meta(event: Event, value: Any) -> Brief:
+    """An echo is our own message, and names its customer as the one it goes to."""
+    item = value if isinstance(value, dict) else {}
+    names = (lenient.text(item.get(key)) for key in ("from", "from_user_id", "to", "wa_id", "user_id"))
+    person = next((name for name in names if name and name != event.to), "")
+    return Brief(event.account_id, person, lenient.text(item.get("id")), event.field)

@@ -1,0 +1,197 @@
+"""The activity stream as it is read: by a group per target of the event log, which loses nothing, or live."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+import msgspec
+
+from whatshooked.errors import StreamUnavailable
+from whatshooked.keys import Keys
+from whatshooked.stream.activity import Note, Told
+from whatshooked.stream.link import Link, Reply, checked
+
+#: Shard of the events; an account's outgoing messages are in one of their own, named after it.
+FIRST_SHARD = "0"
+_OUT = "out/"
+#: The consumer of every group: its writer, whichever process that is.
+WRITER = "writer"
+#: Milliseconds that a written record stays, for who begins to watch.
+STAYS_MS = 60_000
+#: Milliseconds without a read after which nobody writes a target any more: it left the config.
+GONE_MS = 120_000
+#: Steps of one trimming pass, of a hundred entries each.
+_STEPS = 50
+
+_decode = msgspec.msgpack.Decoder(list[Told]).decode
+
+
+class Record(NamedTuple):
+    """A record at its place: `ms` and `seq` are the two numbers of its id, `entry` the stream entry that holds it."""
+
+    shard: str
+    ms: int
+    seq: int
+    told: Told
+    entry: str
+
+
+class Lag(NamedTuple):
+    """How far a target is behind: seconds since its oldest record that is not written, and records it lost."""
+
+    seconds: float
+    dropped: int
+
+
+def group_of(target: str) -> str:
+    """Return the group by which a target of the event log reads."""
+    return f"eventlog.{target}"
+
+
+def shards(keys: Keys, account_ids: Iterable[str]) -> dict[str, tuple[str, str]]:
+    """Return shard → its activity stream, and what it dropped: the events' own, and each account's."""
+    boxes = {f"{_OUT}{account_id}": keys.outbox(account_id) for account_id in account_ids}
+    return {FIRST_SHARD: (keys.activity, keys.dropped)} | {s: (b.activity, b.dropped) for s, b in boxes.items()}
+
+
+def account_of(shard: str) -> str:
+    """Return the account whose messages a shard is about, "" for the events' own."""
+    return shard.removeprefix(_OUT) if shard.startswith(_OUT) else ""
+
+
+def unfold(shard: str, entry_id: str, fields: Sequence[bytes]) -> Iterator[Record]:
+    """Yield the records of a stream entry; of one that a newer version wrote, that it cannot be read."""
+    row = dict(zip(fields[::2], fields[1::2], strict=True))
+    count, blob = int(row.get(b"n", b"1")), row.get(b"r", b"")
+    try:
+        told = _decode(blob)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        told = [Told("", Note("event.unreadable"))] * count
+    ms, _, seq = entry_id.partition("-")
+    for i, one in enumerate(told):
+        yield Record(shard, int(ms), int(seq) - len(told) + 1 + i, one, entry_id)
+
+
+class Group:
+    """One target's view of all shards; one process at a time reads with it. Raises StreamUnavailable."""
+
+    def __init__(self, link: Link, target: str) -> None:
+        self._link = link
+        self.name = group_of(target)
+        self._made: set[str] = set()
+
+    async def read(self, streams: dict[str, tuple[str, str]], count: int, *, own: bool) -> list[Record]:
+        """Return records that were not read yet, at most `count` entries a shard; `own`: that were, and not written."""
+        await self._ensure(streams)
+        start = "0" if own else ">"
+        commands = [
+            ("XREADGROUP", "GROUP", self.name, WRITER, "COUNT", count, "STREAMS", stream, start)
+            for stream, _ in streams.values()
+        ]
+        found: list[Record] = []
+        for shard, reply in zip(streams, await self._link.batch(commands), strict=True):
+            if isinstance(reply, Exception):
+                self._made.discard(shard)
+                raise StreamUnavailable(str(reply)) from reply
+            for entry_id, fields in reply[0][1] if reply else ():
+                if fields:  # else the bound took it while it was being written, and counted it
+                    found += unfold(shard, entry_id.decode(), fields)
+        return found
+
+    async def written(self, streams: dict[str, tuple[str, str]], records: Iterable[Record]) -> None:
+        """Say that these are written."""
+        by_shard: dict[str, dict[str, None]] = {}
+        for record in records:
+            by_shard.setdefault(record.shard, {})[record.entry] = None
+        commands = [("XACK", streams[shard][0], self.name, *ids) for shard, ids in by_shard.items()]
+        checked(await self._link.batch(commands))
+
+    async def _ensure(self, streams: dict[str, tuple[str, str]]) -> None:
+        for shard in streams.keys() - self._made:
+            command = ("XGROUP", "CREATE", streams[shard][0], self.name, "0", "MKSTREAM")
+            (reply,) = await self._link.batch([command])
+            if isinstance(reply, Exception) and not str(reply).startswith("BUSYGROUP"):
+                raise StreamUnavailable(str(reply)) from reply
+            self._made.add(shard)
+
+
+async def trim(link: Link, streams: dict[str, tuple[str, str]], targets: Iterable[str], most: int) -> None:
+    """Remove what all targets have written, and the oldest beyond `most` bytes; end groups of targets that are gone.
+
+    Raises StreamUnavailable.
+    """
+    kept = {group_of(target) for target in targets}
+    for stream, dropped in streams.values():
+        for name in await _groups(link, stream):
+            if name not in kept and await _is_gone(link, stream, name):
+                await link.call("XGROUP", "DESTROY", stream, name)
+        await link.run(link.scripts.activity_trim, [stream, dropped], most, STAYS_MS, _STEPS)
+
+
+async def lags(link: Link, streams: dict[str, tuple[str, str]], targets: Iterable[str]) -> dict[str, Lag]:
+    """Return how far each target is behind, over all shards; raises StreamUnavailable."""
+    now = await link.now()
+    found = {}
+    for target in targets:
+        oldest, lost = now, 0
+        for stream, dropped in streams.values():
+            oldest = min(oldest, await _oldest_unwritten(link, stream, group_of(target), now))
+            lost += int(await link.call("HGET", dropped, group_of(target)) or 0)
+        found[target] = Lag((now - oldest) / 1000, lost)
+    return found
+
+
+async def _oldest_unwritten(link: Link, stream: str, group: str, now: int) -> int:
+    pending, groups = await link.batch([("XPENDING", stream, group), ("XINFO", "GROUPS", stream)])
+    if isinstance(pending, Exception) or isinstance(groups, Exception):  # nothing was ever noted
+        return now
+    if pending[0]:
+        return _ms(pending[1])
+    reached = next((_field(row, b"last-delivered-id") for row in groups if _field(row, b"name") == group.encode()), b"")
+    rows = await link.call("XRANGE", stream, f"({reached.decode()}", "+", "COUNT", 1) if reached else []
+    return _ms(rows[0][0]) if rows else now
+
+
+async def _groups(link: Link, stream: str) -> list[str]:
+    (reply,) = await link.batch([("XINFO", "GROUPS", stream)])
+    return [] if isinstance(reply, Exception) else [_field(row, b"name").decode() for row in reply]
+
+
+async def _is_gone(link: Link, stream: str, group: str) -> bool:
+    rows = await link.call("XINFO", "CONSUMERS", stream, group)
+    return all(int(_field(row, b"idle")) > GONE_MS for row in rows)
+
+
+def _ms(entry_id: bytes) -> int:
+    return int(entry_id.partition(b"-")[0])
+
+
+def _field(row: list[Reply], name: bytes) -> bytes:
+    value: bytes = row[row.index(name) + 1]
+    return value
+
+
+class Live:
+    """Reads what happens from now on; each look answers at once. Raises StreamUnavailable."""
+
+    def __init__(self, link: Link, streams: dict[str, tuple[str, str]]) -> None:
+        self._link = link
+        self._streams = streams
+        self._reached: dict[str, str] = {}
+
+    async def begin(self, back_ms: int = 0) -> None:
+        """Begin now, or so many ms ago as far as it is still there."""
+        start = await self._link.now() - back_ms
+        self._reached = dict.fromkeys(self._streams, f"{start}-0")
+
+    async def look(self, count: int = 500) -> list[Record]:
+        """Return what happened since the last look, at most `count` entries a shard."""
+        commands = [
+            ("XRANGE", self._streams[shard][0], f"({reached}", "+", "COUNT", count)
+            for shard, reached in self._reached.items()
+        ]
+        found: list[Record] = []
+        for shard, rows in zip(list(self._reached), checked(await self._link.batch(commands)), strict=True):
+            for entry_id, fields in rows:
+                self._reached[shard] = entry_id.decode()
+                found += unfold(shard, self._reached[shard], fields)
+        return sorted(found, key=lambda record: (record.ms, record.seq, record.shard))
