@@ -92,6 +92,7 @@ def setup(level: str = "info", style: Literal["text", "json"] = "text") -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
+    logging.getLogger("sqlalchemy").setLevel(logging.ERROR)  # what it says of a server that is away, we say ourselves
     logging.getLogger(_ROOT).setLevel(LEVELS.get(os.environ.get("WHATSHOOKED_LOG_LEVEL", level), logging.INFO))
 
 

@@ -1,0 +1,1 @@
+"""One file a version; what one of them did is never changed, a later one changes it."""
