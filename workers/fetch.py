@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from whatshooked.config import Account, Media
 from whatshooked.errors import StoreUnavailable, StreamUnavailable
-from whatshooked.media import names
+from whatshooked.media import names, person
 from whatshooked.media.store import About, Store
 from whatshooked.meta import attachment
 from whatshooked.meta.attachment import Attachment
@@ -77,6 +77,10 @@ class Fetch:
             return Later(str(error), "store")
         except StreamUnavailable as error:
             return Later(str(error), "redis")
+
+    async def remove(self, record: Record) -> None:
+        """Remove a file that was fetched for an event that is gone by now; raises StoreUnavailable."""
+        await person.remove(self._store, [(record.account_id, record.filename)])
 
     async def _look_up(self, account: Account, told: Attachment) -> Place | Gone | Later:
         if (gone := _hopeless(told, time.time())) is not None:

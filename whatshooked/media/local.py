@@ -26,7 +26,7 @@ import msgspec
 from whatshooked.media import names
 from whatshooked.media.faults import told
 from whatshooked.media.part import Part, clear
-from whatshooked.media.store import YOUNG, About, Held, LocalFile, Opened, Tidied
+from whatshooked.media.store import ABANDONED, YOUNG, About, ByName, ByOriginal, Held, LocalFile, Opened, Tidied
 from whatshooked.media.threads import beside
 
 _SUFFIX = ".json"
@@ -101,6 +101,11 @@ class LocalStore:
         """Remove files; return the bytes freed."""
         with told(self._folder):
             return await beside(lambda: sum(map(self._remove, files)))
+
+    async def forget(self, by_name: ByName, by_original: ByOriginal | None = None) -> int:
+        """Remove files at once, an earlier program's as well."""
+        with told(self._folder):
+            return await beside(self._forget, by_name, by_original)
 
     async def tidy(self) -> Tidied:
         """Remove what the dead left."""
@@ -189,11 +194,14 @@ class LocalStore:
 
     def _known(self, folder: str, filename: str, size: int) -> About:
         """Return what is known of a file; of one that is an earlier program's, or was changed since, its type alone."""
+        about = self._told(folder, filename)
+        return about if about is not None and about.size == size else About(names.type_of(filename), "", "", size)
+
+    def _told(self, folder: str, filename: str) -> About | None:
+        """Return a file's description, None when there is none that can be read."""
         with contextlib.suppress(FileNotFoundError, NotADirectoryError, msgspec.MsgspecError, UnicodeDecodeError):
-            about = msgspec.json.decode(self._about(folder, filename).read_bytes(), type=About)
-            if about.size == size:
-                return about
-        return About(names.type_of(filename), "", "", size)
+            return msgspec.json.decode(self._about(folder, filename).read_bytes(), type=About)
+        return None
 
     def _held(self) -> Iterator[Held]:
         for folder in _folders(self._abouts):
@@ -226,6 +234,36 @@ class LocalStore:
         except FileNotFoundError:  # a file system without links
             pass
         return size
+
+    def _forget(self, by_name: ByName, by_original: ByOriginal | None) -> int:
+        clear(self._parts, time.time() - ABANDONED)
+        count = 0
+        for folder, filename in dict.fromkeys(self._names()):
+            about = self._told(folder, filename)
+            if by_name(folder, filename) or (by_original is not None and about and by_original(about.original)):
+                self._discard(folder, filename, about)
+                count += 1
+        return count
+
+    def _names(self) -> Iterator[tuple[str, str]]:
+        """Yield folder and name of all files, and of descriptions that a crash left without one."""
+        for folder in _folders(self._folder):
+            if not folder.startswith("."):
+                items = _entries(self._folder / folder)
+                yield from ((folder, item.name) for item in items if not item.is_dir(follow_symlinks=False))
+        for folder in _folders(self._abouts):
+            yield from ((folder, item.name.removesuffix(_SUFFIX)) for item in _entries(self._abouts / folder))
+
+    def _discard(self, folder: str, filename: str, about: About | None) -> None:
+        """Remove one file; its description last, which tells of the content to who comes after a crash."""
+        place, described = self._folder / folder / filename, self._about(folder, filename)
+        place.unlink(missing_ok=True)
+        if about is not None:
+            self._drop(self._content(about.sha256), about.size)
+        described.unlink(missing_ok=True)
+        for changed in (place.parent, described.parent):
+            with contextlib.suppress(FileNotFoundError):
+                _sync(changed)
 
     def _tidy(self) -> Tidied:
         before = time.time() - YOUNG

@@ -10,6 +10,7 @@ written before the name, so a name never leads to nothing; what a kill left with
 Files come by way of a folder of this machine: what they are called is known when their last byte is there.
 """
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
@@ -27,7 +28,7 @@ from whatshooked.errors import ConfigError
 from whatshooked.media import names
 from whatshooked.media.faults import refused, told
 from whatshooked.media.part import Part, clear
-from whatshooked.media.store import YOUNG, About, Held, Opened, RemoteFile, Tidied
+from whatshooked.media.store import ABANDONED, YOUNG, About, ByName, ByOriginal, Held, Opened, RemoteFile, Tidied
 from whatshooked.media.threads import beside
 
 if TYPE_CHECKING:
@@ -42,8 +43,8 @@ _FRESH = YOUNG / 2
 _PIECE, _PIECES = 5 * 1024 * 1024, 2
 #: Bytes that are read at once.
 _READ = 1024 * 1024
-#: Objects deleted in one call.
-_BATCH = 500
+#: Objects deleted in one call, and headers asked for at once.
+_BATCH, _HEADS = 500, 20
 _CONTENTS, _FILES = "content", "files"
 _KINDS = {"s3": S3Store, "gs": GCSStore, "az": AzureStore}
 #: A disk's patience: whoever waits has a message in hand.
@@ -159,6 +160,21 @@ class RemoteStore:
         await self._delete(paths)
         return 0
 
+    async def forget(self, by_name: ByName, by_original: ByOriginal | None = None) -> int:
+        """Remove files at once; names for people are asked for content by content."""
+        with told(self._parts.parent):
+            await beside(clear, self._parts, time.time() - ABANDONED)
+        all_names, theirs = await self._names(), set[str]()
+        if by_original is not None:
+            contents = [one["path"] async for objects in self._list(_CONTENTS) for one in objects]
+            theirs = {path for path, original in await self._originals(contents) if by_original(original)}
+        gone = {name for name in all_names if by_name(name.folder, name.filename) or name.content in theirs}
+        await self._delete([name.path for name in gone])
+        if contents_gone := theirs | {name.content for name in gone}:
+            # Looked at anew: a file that came meanwhile may have one of them.
+            await self._delete(sorted(contents_gone - {name.content for name in await self._names()}))
+        return len({(name.folder, name.filename) for name in gone})
+
     async def tidy(self) -> Tidied:
         """Remove contents that no file has, and what the dead left in the folder."""
         with told(self._parts.parent):
@@ -213,6 +229,26 @@ class RemoteStore:
             found += objects
         newest = max(found, key=lambda one: one["last_modified"], default=None)
         return read_name(newest["path"]) if newest else None
+
+    async def _names(self) -> set[Name]:
+        found: set[Name] = set()
+        async for objects in self._list(_FILES):
+            found.update(name for one in objects if (name := read_name(one["path"])))
+        return found
+
+    async def _originals(self, paths: list[str]) -> list[tuple[str, str]]:
+        """Return contents with the names for people that their headers hold."""
+        found: list[tuple[str, str]] = []
+        for start in range(0, len(paths), _HEADS):
+            batch = paths[start : start + _HEADS]
+            found += zip(batch, await asyncio.gather(*map(self._original, batch)), strict=True)
+        return found
+
+    async def _original(self, path: str) -> str:
+        with refused(self._url), suppress(FileNotFoundError):
+            found = await obstore.get_async(self._bucket, path, options={"head": True})
+            return names.original_of(str(found.attributes.get("Content-Disposition") or ""))
+        return ""
 
     async def _list(self, prefix: str) -> "AsyncIterator[list[ObjectMeta]]":
         with refused(self._url):

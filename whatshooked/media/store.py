@@ -5,7 +5,7 @@ async with store.part() as part:
     await part.keep(account_id, filename, About(mime_type, original, part.digest(), part.size))
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, NamedTuple, Protocol
@@ -19,6 +19,12 @@ if TYPE_CHECKING:
 
 #: Seconds for which nothing is removed: a file's event may be on its way, or the file itself.
 YOUNG = 3600.0
+#: Seconds after which what a dead process left half-written is removed with a person: no step of a living one takes so
+#: long without a lock.
+ABANDONED = 60.0
+#: Whether a file has to go, by its account's folder and its name; and whether a name for people says so.
+ByName = Callable[[str, str], bool]
+ByOriginal = Callable[[str], bool]
 
 
 class About(msgspec.Struct, frozen=True):
@@ -104,6 +110,13 @@ class Store(Protocol):
 
     async def remove(self, files: list[Held]) -> int:
         """Remove files; return the bytes freed so far, the rest comes with `tidy`."""
+        ...
+
+    async def forget(self, by_name: ByName, by_original: ByOriginal | None = None) -> int:
+        """Remove files at once, however young, with all that is known of them; return how many.
+
+        A content goes with the last file that has it; what dead processes left half-written goes, too.
+        """
         ...
 
     async def tidy(self) -> Tidied:

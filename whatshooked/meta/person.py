@@ -19,11 +19,16 @@ class Person:
             raise ValueError("a person has a number or a user id")
         ordered = sorted(self.names)
         self._plain = re.compile("|".join(map(_plain, ordered)).encode())
-        self._hidden = re.compile("|".join(re.escape(part) for name in ordered for part in _hidden(name)).encode())
+        hidden = [part.encode() for name in ordered for part in _hidden(name)]
+        self._hidden = re.compile(b"|".join(map(re.escape, hidden)))
+        #: One of these at least stands in whatever names the person; to look for them costs a hundredth.
+        self.traces = (*(name.encode() for name in ordered), *hidden)
 
     def is_named(self, text: str | bytes) -> bool:
         """Return whether a text names this person, plain or inside something in base64."""
         raw = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
+        if not any(trace in raw for trace in self.traces):
+            return False
         return self._plain.search(raw) is not None or any(self._is_hidden(part) for part in self._candidates(raw))
 
     def _candidates(self, raw: bytes) -> Iterator[bytes]:
@@ -42,7 +47,8 @@ class Person:
     def _is_hidden(self, word: bytes) -> bool:
         """Return whether a word of base64 holds the person: where in it the encoding began is not known."""
         plain = word.translate(bytes.maketrans(b"-_", b"+/"))
-        shifted = (plain[lead:] for lead in range(4))
+        # In a file's name a run of letters may have become one: the beginning is then as if it lacked some.
+        shifted = (*(plain[lead:] for lead in range(4)), *(b"A" * lead + plain for lead in range(1, 4)))
         return any(self._plain.search(base64.b64decode(part[: len(part) // 4 * 4] + _rest(part))) for part in shifted)
 
 
