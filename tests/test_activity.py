@@ -206,9 +206,7 @@ async def test_what_all_have_written_goes_after_a_minute(
     assert len(await noted(link, keys)) in (5, 6)
 
 
-async def test_a_group_nobody_writes_any_more_is_ended(
-    link: Link, keys: Keys, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_group_nobody_writes_any_more_is_ended(link: Link, keys: Keys, monkeypatch: pytest.MonkeyPatch) -> None:
     """A target that left the config holds nothing back; one that another worker still writes is left alone."""
     streams = shards(keys, [])
     group = Group(link, "postgres")

@@ -13,17 +13,21 @@ import msgspec
 
 from whatshooked import events, logs
 from whatshooked.config import EventLogger
-from whatshooked.eventlog.row import Place, Row, id_of
+from whatshooked.eventlog.row import FIRST_SHARD, Place, Row, id_of
 from whatshooked.keys import Keys
 from whatshooked.meta import brief
 from whatshooked.meta.brief import Brief
 from whatshooked.stream.follow import Record, account_of
 from whatshooked.stream.link import Link, checked
 
+#: Type of the record behind which no row names a person who was erased.
+FORGOTTEN = "person.forgotten"
 #: Events whose brief is kept at hand: an attempt soon follows what it delivers.
 _AT_HAND = 20_000
 _FIELDS = ("to", "kind", "cause", "hook", "wamid", "body")
 _MARKS_OF_READ = "read:"
+#: States of what has just come into being.
+_NEWS = frozenset(("received", "new"))
 _NUMBER = re.compile(r"[0-9]{7,}")
 
 
@@ -39,13 +43,11 @@ class Composer:
 
     async def rows(self, records: Sequence[Record]) -> list[Row]:
         """Return a row for each record; raises StreamUnavailable."""
+        if any(record.told.note.type == FORGOTTEN for record in records):
+            self._briefs.clear()  # what was erased before this was noted must not come back from here
         await self._learn({record.told.subject for record in records if record.told.subject and not _is_out(record)})
         messages = await self._messages([record for record in records if _is_out(record)])
         return [self._row(record, messages) for record in records]
-
-    def forget(self) -> None:
-        """Keep nothing at hand: somebody was erased."""
-        self._briefs.clear()
 
     async def _learn(self, event_ids: set[str]) -> None:
         wanted = [event_id for event_id in event_ids if event_id not in self._briefs]
@@ -73,13 +75,14 @@ class Composer:
 
     def _row(self, record: Record, messages: dict[tuple[str, str], dict[str, str]]) -> Row:
         told = record.told
-        if _is_out(record):
+        if record.shard != FIRST_SHARD:
             found = messages[record.shard, told.subject]
             known = _of_message(record, found, payload=self._payloads)
             event_id, hook_id = found["cause"], found["hook"]
         else:
             known, event_id, hook_id = self._briefs.get(told.subject, _NOTHING), told.subject, ""
-        return self._masked(_assembled(record, known, event_id, hook_id))
+        row = _assembled(record, known, event_id, hook_id)
+        return self._masked(row) if self._hides_numbers or self._hides_texts else row
 
     def _masked(self, row: Row) -> Row:
         if self._hides_numbers:
@@ -94,14 +97,14 @@ _NOTHING = Brief()
 
 
 def _is_out(record: Record) -> bool:
-    return bool(account_of(record.shard))
+    return record.shard != FIRST_SHARD
 
 
 def _assembled(record: Record, known: Brief, event_id: str, hook_id: str) -> Row:
     note = record.told.note
-    is_event = note.state == "received"  # its own error and text stand with its coming in alone
+    is_new = note.state in _NEWS  # its own error and text stand with its coming in alone
     return Row(
-        id=id_of(Place(record.ms, record.seq, record.shard)),
+        id=_id(record),
         at=moment(record.ms),
         type=note.type,
         account_id=note.account_id or known.account_id,
@@ -112,17 +115,19 @@ def _assembled(record: Record, known: Brief, event_id: str, hook_id: str) -> Row
         hook_id=note.hook_id or hook_id,
         state=note.state,
         attempt=record.told.attempt or note.attempt,
-        status=note.status or (known.code if is_event else 0),
+        status=note.status or (known.code if is_new else 0),
         duration_ms=note.duration_ms or 0,
-        error=note.error or (known.error if is_event else ""),
+        error=note.error or (known.error if is_new else ""),
         actor=note.actor,
-        text=known.text if is_event or _is_new(record) else "",
-        data=note.data or (known.payload if is_event or _is_out(record) else ""),
+        text=known.text if is_new else "",
+        data=note.data or (known.payload if is_new or _is_out(record) else ""),
     )
 
 
-def _is_new(record: Record) -> bool:
-    return record.told.note.type == "outbox.new"
+def _id(record: Record) -> str:
+    if record.shard == FIRST_SHARD:
+        return f"{record.ms}-{record.seq}"
+    return id_of(Place(record.ms, record.seq, record.shard))
 
 
 def _brief(blob: bytes, event_id: str, *, payload: bool) -> Brief:

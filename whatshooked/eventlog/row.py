@@ -108,6 +108,9 @@ def place_of(row_id: str) -> Place | None:
 
 def place(row: Row) -> Place:
     """Return where a row stands; raises ValueError when its id is none of ours."""
+    ms, dash, seq = row.id.partition("-")
+    if dash and ms.isdecimal() and seq.isdecimal():  # the first shard's: written out, once per row that is written
+        return Place(int(ms), int(seq))
     found = place_of(row.id)
     if found is None:
         raise ValueError(f"{row.id!r} is no id of the event log")

@@ -27,8 +27,52 @@ class Brief(msgspec.Struct, frozen=True):
 _encode = msgspec.json.Encoder().encode
 
 
+class _Text(msgspec.Struct):
+    body: str
+
+
+class _Plain(msgspec.Struct):
+    """A text, or a status that tells of no error, as nearly all of them are: no more of it has to be looked at."""
+
+    id: str
+    #: Only a text has one, and only a status has a recipient.
+    sender: str = msgspec.field(default="", name="from")
+    recipient_id: str = ""
+    type: str = ""
+    text: _Text | None = None
+    errors: msgspec.Raw | None = None
+
+
+_plain = msgspec.json.Decoder(_Plain).decode
+
+
 def of(event: Event, event_id: str, *, payload: bool = False) -> Brief:
     """Return what the log shows of an event, with its payload or without. Never raises."""
+    return (None if payload else _quickly(event)) or _wholly(event, event_id, payload=payload)
+
+
+def _quickly(event: Event) -> Brief | None:
+    """Return the same at a fourth of the cost, None of what is not plain."""
+    if not event.type.startswith("message."):
+        return None
+    try:
+        item = _plain(event.raw)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return None
+    if event.type == "message.received":
+        if item.type != "text" or item.text is None or not _is_phone(item.sender):
+            return None
+        return Brief(event.account_id, item.sender, item.id, "text", item.text.body)
+    if item.errors is not None or not _is_phone(item.recipient_id):
+        return None
+    return Brief(event.account_id, item.recipient_id, item.id)
+
+
+def _is_phone(text: str) -> bool:
+    return text.isascii() and text.isdecimal()
+
+
+def _wholly(event: Event, event_id: str, *, payload: bool) -> Brief:
     body = flatten.body(event, event_id)
     if event.type == "message.received":
         found = Brief(event.account_id, body["from"], body["message_id"], body["message_type"], body["text"])

@@ -140,6 +140,34 @@ async def lags(link: Link, streams: dict[str, tuple[str, str]], targets: Iterabl
     return found
 
 
+async def newest(link: Link, streams: dict[str, tuple[str, str]]) -> dict[str, str]:
+    """Return the id of each shard's last entry, "" where there is none; raises StreamUnavailable."""
+    commands = [("XREVRANGE", stream, "+", "-", "COUNT", 1) for stream, _ in streams.values()]
+    replies = checked(await link.batch(commands))
+    return {shard: rows[0][0].decode() if rows else "" for shard, rows in zip(streams, replies, strict=True)}
+
+
+async def has_written(link: Link, streams: dict[str, tuple[str, str]], target: str, until: dict[str, str]) -> bool:
+    """Return whether a target has all that was noted up to these entries; raises StreamUnavailable."""
+    for shard, last in until.items():
+        stream = streams[shard][0]
+        pending, groups = await link.batch([("XPENDING", stream, group_of(target)), ("XINFO", "GROUPS", stream)])
+        if not last:
+            continue
+        if isinstance(pending, Exception) or isinstance(groups, Exception):
+            return False
+        name = group_of(target).encode()
+        reached = next((_field(row, b"last-delivered-id") for row in groups if _field(row, b"name") == name), b"0-0")
+        if _order(reached.decode()) < _order(last) or (pending[0] and _order(pending[1].decode()) <= _order(last)):
+            return False
+    return True
+
+
+def _order(entry_id: str) -> tuple[int, int]:
+    ms, _, seq = entry_id.partition("-")
+    return int(ms), int(seq)
+
+
 async def _oldest_unwritten(link: Link, stream: str, group: str, now: int) -> int:
     pending, groups = await link.batch([("XPENDING", stream, group), ("XINFO", "GROUPS", stream)])
     if isinstance(pending, Exception) or isinstance(groups, Exception):  # nothing was ever noted

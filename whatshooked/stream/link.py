@@ -33,7 +33,7 @@ class Script:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.text = _text(name).replace("-- include note.lua\n", _text("note"))
+        self.text = _text(name).replace("-- include shared/note.lua\n", _text("shared/note"))
         self.sha = ""
 
     def call(self, keys: Sequence[str], *args: str | bytes | float) -> Command:

@@ -5,7 +5,7 @@
 -- ARGV: group, TTL of a bucket (s), refresh it below (s), then identity and blob per event, then, where somebody wants to
 --   know, a packed note per event ("" for one that is noted elsewhere).
 -- Answer: per event its id, with "=" in front when it had been taken before.
--- include note.lua
+-- include shared/note.lua
 local events = KEYS[1]
 local count = #KEYS - 2
 local notes = #ARGV > 3 + 2 * count and 3 + 2 * count

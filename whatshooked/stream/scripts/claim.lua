@@ -8,7 +8,7 @@
 --   suspect: an event whose last two leases had no outcome. Few are taken at once, or a killer's neighbours would be
 --   counted as killers with it.
 -- Answer: [[id, token, attempts, replay, leases without outcome before this one, blob], ...], ids that became poison, ids whose entry is gone.
--- include note.lua
+-- include shared/note.lua
 local events, poison, due = KEYS[1], KEYS[2], KEYS[3]
 local group, hook, most, suspects = ARGV[1], ARGV[2], tonumber(ARGV[4]), tonumber(ARGV[5])
 local time = redis.call('TIME')

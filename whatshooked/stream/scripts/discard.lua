@@ -4,7 +4,7 @@
 -- ARGV: group, known hooks (msgpack [id, ...]), ids (msgpack), parked only (1/0), delete the entry too (1/0),
 --   then, where somebody wants to know, a record per id.
 -- Answer: per id 1 when discarded, else 0; then the ids with an open hook that is not among the known ones.
--- include note.lua
+-- include shared/note.lua
 local events, group = KEYS[1], ARGV[1]
 local hooks, ids = cmsgpack.unpack(ARGV[2]), cmsgpack.unpack(ARGV[3])
 local parked_only, delete = ARGV[4] == '1', ARGV[5] == '1'

@@ -8,7 +8,7 @@
 --   that takes the event. n < 0: the refusal at this place (kind|reason) of what it asked.
 -- Answer: [[1 per hook that was still open, 0 (late), or -1 (its key holds no hash)], ...], the count of acknowledged entries,
 --   and of replies that were not kept since too many wait.
--- include note.lua
+-- include shared/note.lua
 local events, group = KEYS[1], ARGV[1]
 local hooks, entries = cmsgpack.unpack(ARGV[2]), cmsgpack.unpack(ARGV[3])
 local base = 4 + 2 * #hooks

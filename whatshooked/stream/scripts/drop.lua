@@ -4,7 +4,7 @@
 -- ARGV: group, hook, ids (msgpack), how long no process may have shown the hook (ms), packed note of an event that is given
 --   up ("" when nobody wants to know).
 -- Answer: the count of closed and of acknowledged entries.
--- include note.lua
+-- include shared/note.lua
 local events, group, hook = KEYS[1], ARGV[1], ARGV[2]
 local closed, acked, told = 0, 0, {}
 local time = redis.call('TIME')

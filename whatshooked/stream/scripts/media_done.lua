@@ -5,7 +5,7 @@
 --   then, where somebody wants to know, a record per entry.
 --   park: 1 = keep it as unmatched when no hook is open, 0 = acknowledge it then.
 -- Answer: per entry 1 when noted, 0 when the lease was lost.
--- include note.lua
+-- include shared/note.lua
 local events, group, media = KEYS[1], ARGV[1], ARGV[2]
 local hooks, entries = cmsgpack.unpack(ARGV[3]), cmsgpack.unpack(ARGV[4])
 local time = redis.call('TIME')

@@ -6,7 +6,7 @@
 -- ARGV: id, recipient, digest of what was asked, seconds an idempotency key lives (0 = none), messages of a line and of the
 --   account that may wait (0 = any), the account ("" when nobody wants to know), then the message's fields.
 -- Answer: id|digest of the message that stands, and 1 when this call put it there; or line or account, whichever is full, and -1.
--- include note.lua
+-- include shared/note.lua
 local due, line, index, message, known = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local id, recipient, name, ttl = ARGV[1], ARGV[2], ARGV[1] .. '|' .. ARGV[3], tonumber(ARGV[4])
 if ttl > 0 then

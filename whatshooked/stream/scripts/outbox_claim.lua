@@ -8,7 +8,7 @@
 --   know).
 -- Answer: [[id, fields], ...], ids that became unknown, ids that a status had settled, ms until the number may pass
 --   the next one (0 = its rate keeps nothing back).
--- include note.lua
+-- include shared/note.lua
 local due, rate, hold = KEYS[1], KEYS[2], KEYS[3]
 local index = { new = KEYS[4], sending = KEYS[5], sent = KEYS[6], failed = KEYS[7], unknown = KEYS[8] }
 local lease, room, a_second, at_once = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])

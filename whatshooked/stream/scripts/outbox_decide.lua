@@ -4,7 +4,7 @@
 -- KEYS: due, line of the recipient, the message, messages in state new, failed, unknown, activity.
 -- ARGV: recipient, id, resend or drop, why it is dropped, account ("" when nobody wants to know), who says so.
 -- Answer: 1 and the state it has now, or 0 and the state that is in the way, "" when there is no such message (any more).
--- include note.lua
+-- include shared/note.lua
 local due, line, message = KEYS[1], KEYS[2], KEYS[3]
 local index = { new = KEYS[4], failed = KEYS[5], unknown = KEYS[6] }
 local recipient, id, decision = ARGV[1], ARGV[2], ARGV[3]

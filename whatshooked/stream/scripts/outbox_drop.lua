@@ -4,7 +4,7 @@
 -- ARGV: why it ends, why a lease ended, lines (msgpack [[recipient, [id, ...]], ...]), account ("" when nobody
 --   wants to know).
 -- Answer: ids that failed, ids that became unknown; or nothing of both when a process shows the account.
--- include note.lua
+-- include shared/note.lua
 local due, told = KEYS[2], {}
 local index = { new = KEYS[3], sending = KEYS[4], sent = KEYS[5], failed = KEYS[6], unknown = KEYS[7] }
 local failed, unknown = {}, {}

@@ -7,7 +7,7 @@
 --   kind: sent, failed, unknown; again = not sent, due again after the delay; free = never tried; resend = as again,
 --   although it may have been sent.
 -- Answer: the state the message has now, "" when the lease was lost.
--- include note.lua
+-- include shared/note.lua
 local due, hold, line, message = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local index = { new = KEYS[5], sending = KEYS[6], sent = KEYS[7], failed = KEYS[8], unknown = KEYS[9] }
 local recipient, id, token, kind, delay = ARGV[1], ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5])

@@ -3,7 +3,7 @@
 -- KEYS: message, messages in state sent, failed, unknown, activity.
 -- ARGV: id, status, its time (ms), account ("" when nobody wants to know), then fields to write when it is news (wamid, code, error).
 -- Answer: when the message was put into its line (ms) where this status is told of it for the first time, else 0.
--- include note.lua
+-- include shared/note.lua
 local message, index = KEYS[1], { sent = KEYS[2], failed = KEYS[3], unknown = KEYS[4] }
 local id, status = ARGV[1], ARGV[2]
 local ranks = { sent = 1, delivered = 2, read = 3, played = 4 }

@@ -4,7 +4,7 @@
 -- ARGV: group, dead consumer, this consumer, parked consumer, claims that make poison, most entries per call, packed note of
 --   poison ("" when nobody wants to know).
 -- Answer: [[id, blob], ...], ids that became poison, 1 when the consumer is gone (or lives after all).
--- include note.lua
+-- include shared/note.lua
 local events, poison, group, dead = KEYS[1], KEYS[2], ARGV[1], ARGV[2]
 if redis.call('EXISTS', KEYS[3]) == 1 then return { {}, {}, 1 } end
 local time = redis.call('TIME')

@@ -7,7 +7,7 @@
 --   known hooks: all whose keys may name an entry, those no longer configured too.
 --   again = 1: also to hooks that took it, whose replies are not sent a second time; 2: as if they had never taken it.
 -- Answer: per entry the count of hooks that will (now) get it, or -1 when the entry does not exist.
--- include note.lua
+-- include shared/note.lua
 local events, group = KEYS[1], ARGV[1]
 local hooks, entries, again = cmsgpack.unpack(ARGV[3]), cmsgpack.unpack(ARGV[4]), tonumber(ARGV[5])
 local time = redis.call('TIME')

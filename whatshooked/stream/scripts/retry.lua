@@ -5,7 +5,7 @@
 --   then, where somebody wants to know, a record per outcome ("" of one that is not noted).
 --   kind: w = try again after the delay, d = given up and kept, g = given up and not kept, f = not tried: freed at once.
 -- Answer: per outcome 1 when recorded, else 0 (the lease was lost), then the count of acknowledged entries.
--- include note.lua
+-- include shared/note.lua
 local events, group = KEYS[1], ARGV[1]
 local hooks, outcomes = cmsgpack.unpack(ARGV[2]), cmsgpack.unpack(ARGV[3])
 local time = redis.call('TIME')

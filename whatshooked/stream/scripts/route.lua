@@ -6,7 +6,7 @@
 --   park: 1 = keep it as unmatched when no hook wants it, 0 = acknowledge it then, 2 = poison: it cannot be read.
 --   start: 1 = leased to the caller, 0 = due at once, 2 = held for the event's file: due when the hold ends, or MEDIA_DONE says so.
 -- Answer: now (ms), then per entry 1 when this call routed it as asked (its leases hold), else 0.
--- include note.lua
+-- include shared/note.lua
 local events, group, consumer, parked = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
 local hooks, entries, hold, media = cmsgpack.unpack(ARGV[4]), cmsgpack.unpack(ARGV[5]), tonumber(ARGV[6]), ARGV[7]
 local time = redis.call('TIME')
