@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from whatshooked import __version__
+from whatshooked.cli.log_options import add_log, add_stats, add_tail
 from whatshooked.cli.message_options import add_messages, add_send
 from whatshooked.cli.options import add_account, add_doctor, add_init
 from whatshooked.cli.simulate import options as simulate_options
@@ -69,6 +70,10 @@ def build() -> argparse.ArgumentParser:
     _hooks(commands, common)
     add_send(commands, common, _call)
     add_messages(commands, common, _call)
+    add_log(commands, common, _call)
+    add_tail(commands, common, _call)
+    add_stats(commands, common, _call)
+    _forget(commands, common)
     _fsck(commands, common)
     simulate_options.declare(commands, _call)
     return parser
@@ -141,6 +146,14 @@ def _hooks(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", comm
         action = actions.add_parser(name, parents=[common], help=text + ", in every process within a second")
         action.add_argument("id")
         action.set_defaults(does=_call("hooks", name))
+
+
+def _forget(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", common: argparse.ArgumentParser) -> None:
+    forget = commands.add_parser("forget", parents=[common], help="erase or mask one person everywhere, with a receipt")
+    forget.add_argument("person", metavar="NUMBER", help="the number with its country code, or Meta's user id")
+    forget.add_argument("--confirm", action="store_true", help="without it nothing happens")
+    forget.add_argument("--json", action="store_true", help="the receipt as JSON")
+    forget.set_defaults(does=_call("forget", "forget"))
 
 
 def _fsck(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", common: argparse.ArgumentParser) -> None:

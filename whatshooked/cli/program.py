@@ -5,7 +5,9 @@ import re
 import sys
 from pathlib import Path
 
-_NAMED = re.compile(r"(?<![\w/])whatshooked(?= (?:account|cache|check|doctor|hook|init|run|send|simulate)\b)")
+_NAMED = re.compile(
+    r"(?<![\w/])whatshooked(?= (?:account|cache|check|doctor|hook|init|log|run|send|simulate|stats|tail)\b)"
+)
 
 
 def program() -> str:

@@ -1,0 +1,173 @@
+"""One person forgotten everywhere: Redis and its files, stored media, every target of the event log.
+
+The order is what makes it hold. First what the person has in Redis goes, so that nothing new is made of it; then a mark
+in the activity stream, behind which no row can name them any more; once every target has written up to it, the targets;
+and Redis' own files last, since what erased the person stands in them too. What came in meanwhile begins it once more.
+"""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from whatshooked import logs
+from whatshooked.config import Config
+from whatshooked.config.model import Target as Name
+from whatshooked.errors import LogUnavailable
+from whatshooked.eventlog.compose import FORGOTTEN
+from whatshooked.eventlog.targets import open_target
+from whatshooked.keys import Keys
+from whatshooked.media import person as files
+from whatshooked.media.store import Store
+from whatshooked.meta.person import Person
+from whatshooked.stream.activity import Activity, Note
+from whatshooked.stream.follow import has_written, newest, shards
+from whatshooked.stream.link import Link
+from whatshooked.stream.person import RUN_AGAIN, Erased, erase, names_of
+from whatshooked.stream.person_files import purge_files
+
+log = logs.get("people")
+
+#: Seconds that a target may take to write what was noted before the mark.
+PATIENCE = 60.0
+#: Times that it begins once more at most: somebody who writes all the time is not waited for.
+_ROUNDS = 5
+_GLANCE = 0.25
+
+
+class Receipt(msgspec.Struct, kw_only=True):
+    """What was touched, in counts; `left` says, a sentence each, what may still hold bytes of the person.
+
+    `person` is the name asked for, masked; `names` how many names they had (number, user id).
+    """
+
+    person: str
+    names: int = 0
+    events: int = 0
+    events_of_others: int = 0
+    messages: int = 0
+    replies: int = 0
+    other_keys: int = 0
+    files: int = 0
+    log_rows: dict[str, int] = msgspec.field(default_factory=dict)
+    left: list[str] = msgspec.field(default_factory=list)
+
+
+class Forgetting:
+    """Forgets people; one installation's, from a process that reaches its Redis, its files and its log's targets."""
+
+    def __init__(self, config: Config, link: Link, keys: Keys, store: Store, activity: Activity) -> None:
+        self._config = config
+        self._link = link
+        self._keys = keys
+        self._store = store
+        self._activity = activity
+
+    async def forget(self, name: str, *, actor: str) -> Receipt:
+        """Forget the person of this number (digits with country code) or user id, and return what was touched.
+
+        To be called again after a crash, or when the receipt says so: what is gone is not counted twice. Raises
+        ValueError for what has the form of neither, StreamUnavailable and StoreUnavailable.
+        """
+        person = await names_of(self._link, self._keys, name)
+        if (
+            own := {"".join(filter(str.isdecimal, account.phone_number)) for account in self._config.whatsapp}
+            & person.names
+        ):
+            raise ValueError(f"{logs.mask(own.pop())} is the number of an account of yours, and no customer's")
+        receipt = Receipt(person=logs.mask(name), names=len(person.names))
+        masked, passing = False, list[str]()
+        for _ in range(_ROUNDS):
+            erased = await erase(self._link, self._keys, person, self._remove(receipt))
+            removed = await files.forget(self._store, person)
+            receipt.files += removed
+            _add(receipt, erased)
+            passing = [one for one in erased.left if RUN_AGAIN in one]
+            if masked and not (erased.total or removed):
+                break
+            await self._log(person, receipt, actor)
+            masked = True
+        else:
+            receipt.left.append("This person keeps writing: run this again")
+        receipt.left += passing  # of the last round: what was in flight in one before is settled by now
+        receipt.left += await purge_files(self._link, self._folder())
+        receipt.left = list(dict.fromkeys(receipt.left))
+        log.warn("Person forgotten", person=receipt.person, actor=actor, events=receipt.events, left=len(receipt.left))
+        return receipt
+
+    def _remove(self, receipt: Receipt) -> "_Remove":
+        return _Remove(self._store, receipt)
+
+    def _folder(self) -> Path | None:
+        """Return the folder of our own server, None of one that somebody else runs."""
+        return None if self._config.redis.url else Path(self._config.message_cache.data_path) / "valkey"
+
+    async def _log(self, person: Person, receipt: Receipt, actor: str) -> None:
+        """Mask the person in every target, once nothing can write of them any more."""
+        await self._activity.tell(self._link, self._keys, Note(FORGOTTEN, state="forgotten", actor=actor))
+        behind = await self._behind() if self._config.event_logger.enabled else set()
+        for target in self._targets():
+            if target in behind:
+                receipt.left.append(f"Event log: {target} has yet to write what happened before; run this again")
+            try:
+                rows, left = await asyncio.to_thread(self._forget_in, target, person)
+            except LogUnavailable as error:
+                receipt.log_rows.setdefault(target, 0)
+                receipt.left.append(f"Event log: {target} could not be reached, run this again: {error}")
+                continue
+            receipt.log_rows[target] = receipt.log_rows.get(target, 0) + rows
+            receipt.left += left
+
+    def _targets(self) -> list[Name]:
+        """Return the config's targets, and those that were some time ago and left files."""
+        logger = self._config.event_logger
+        found: list[Name] = list(dict.fromkeys(logger.targets)) if logger.enabled else []
+        for name, place in (("file", logger.file_dir), ("sqlite", logger.sqlite_path)):
+            if name not in found and Path(place).exists():
+                found.append(name)  # type: ignore[arg-type] # the two are names of targets
+        if "postgres" in logger.targets and "postgres" not in found and self._config.database is not None:
+            found.append("postgres")
+        return found
+
+    def _forget_in(self, name: Name, person: Person) -> tuple[int, Sequence[str]]:
+        target = open_target(name, self._config)
+        try:
+            return target.forget(person), target.leaves()
+        finally:
+            target.close()
+
+    async def _behind(self) -> set[str]:
+        """Wait until all targets have written what was noted until now; return those that have not after a while."""
+        accounts = {account.id for account in self._config.whatsapp if account.business_api is not None}
+        accounts |= {name.decode() for name in await self._link.call("SMEMBERS", self._keys.accounts)}
+        streams = shards(self._keys, accounts)
+        until = await newest(self._link, streams)
+        waiting, deadline = set[str](self._config.event_logger.targets), time.monotonic() + PATIENCE
+        while waiting:
+            waiting = {one for one in waiting if not await has_written(self._link, streams, one, until)}
+            if not waiting or time.monotonic() > deadline:
+                break
+            await asyncio.sleep(_GLANCE)
+        return waiting
+
+
+class _Remove:
+    """Removes the files of events that are about to be deleted, and counts them."""
+
+    def __init__(self, store: Store, receipt: Receipt) -> None:
+        self._store = store
+        self._receipt = receipt
+
+    async def __call__(self, found: set[tuple[str, str]]) -> None:
+        self._receipt.files += await files.remove(self._store, found)
+
+
+def _add(receipt: Receipt, erased: Erased) -> None:
+    receipt.events += erased.events
+    receipt.events_of_others += erased.finished + erased.moved
+    receipt.messages += erased.messages
+    receipt.replies += erased.replies + erased.refused
+    receipt.other_keys += erased.names + erased.texts
+    receipt.left += [one for one in erased.left if RUN_AGAIN not in one]
