@@ -24,7 +24,7 @@ again (all of it or nothing; address, Redis and where files are stored stay unti
 
 A duration ("number or string") is seconds, or a number with its unit: `15`, `"500ms"`, `"15s"`, `"2m"`, `"1h"`, `"3d"`.
 Any value may be `env:NAME` or `file:/path` instead, so that no secret stands in the file. An unknown key in `redis`,
-`metrics` or a target's own section of `event_logger` is refused, elsewhere it is a warning that names the nearest known one.
+`metrics` or a target's section of `event_logger` is refused, elsewhere it is a warning that names the nearest one.
 """
 
 #: What stands behind a section's table.

@@ -60,6 +60,16 @@ at       stream/replay.py           replay, delete, clear
          stream/fsck.py             do the keys agree? stream/outbox_fsck.py asks it of the outboxes
          web/cache.py               the same as an API, with web/hooks.py and web/auth.py; web/health.py has the metrics
 
+logged   stream/activity.py         what is done is noted in the step that does it (scripts/shared/note.lua), while
+                                    somebody wants to know
+         workers/eventlog.py        one worker writes a target at a time (stream/turn.py), what its group has read
+                                    (stream/follow.py)
+         eventlog/compose.py        records -> rows (eventlog/row.py), with what meta/brief.py shows of their events
+         eventlog/target.py         what a target does: eventlog/files/__init__.py, eventlog/sql/__init__.py
+         web/events.py              rows over HTTP (eventlog/export.py: as CSV or Parquet), live in web/live.py
+         cli/eventlog/__init__.py   the same in the terminal
+         people.py                  one person forgotten: stream/person.py, media/person.py, then every target
+
 around   config/__init__.py         config.json -> frozen Structs, every fault at once
          boot.py                    what each process does first; embedded/__init__.py is the bundled server
          stream/durability.py       can this Redis keep what we promise?

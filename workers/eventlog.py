@@ -30,7 +30,7 @@ TICK = 0.25
 #: Entries of one read; each may hold the records of a whole batch of events.
 _ENTRIES = 32
 #: Rows that are made in one go: what else this process does waits so long.
-_AT_ONCE = 100
+_AT_ONCE = 200
 #: Seconds of a turn, after which it has to be renewed.
 TURN = 10
 #: Seconds between two tries of a target that is down.

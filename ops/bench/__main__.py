@@ -6,7 +6,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from ops.bench import beside, endtoend, environment, intake, plan, table
+from ops.bench import beside, endtoend, environment, intake, logged, plan, table
 from ops.bench.stage import Stage
 
 _NAMES = {"raw": "ASGI, 200", "ours": "the gateway", "celery": "FastAPI + Celery", "bulk": "the gateway, bodies of 100"}
@@ -18,16 +18,16 @@ def main() -> int:
     """Run the benchmark."""
     parser = argparse.ArgumentParser(prog="python -m ops.bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="about two minutes instead of about ten")
-    parser.add_argument("--only", choices=("intake", "endtoend", "beside"), help="one part alone")
+    parser.add_argument("--only", choices=("intake", "endtoend", "beside", "logged"), help="one part alone")
     options = parser.parse_args()
     chosen = plan.QUICK if options.quick else plan.FULL
-    if options.only != "beside":
+    if options.only not in ("beside", "logged"):
         environment.python()
     started = time.monotonic()
     found: Found = []
     with tempfile.TemporaryDirectory(prefix="whb-") as folder, Stage(Path(folder)) as stage:
         print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} at the start; trust the ratios\n")
-        for name, part in (("intake", _intake), ("endtoend", _endtoend), ("beside", _beside)):
+        for name, part in (("intake", _intake), ("endtoend", _endtoend), ("beside", _beside), ("logged", _logged)):
             if options.only in (None, name):
                 found += part(stage, chosen)
     print(table.verdicts(found))
@@ -81,6 +81,22 @@ def _beside(stage: Stage, chosen: plan.Plan) -> Found:
     print(table.layout(rows))
     print(f"Files that did not come: {result.missing}\n", flush=True)
     return [(plan.TEXTS_BESIDE, result.ratio)]
+
+
+def _logged(stage: Stage, chosen: plan.Plan) -> Found:
+    result = logged.measure(stage, chosen)
+    rows = [["The whole path, events/s", *(f"round {number + 1}" for number in range(len(result.off)))]]
+    for name, rates in (("log off", result.off), ("log in a file", result.on)):
+        rows.append([name, *(f"{rate:,.0f}" for rate in rates)])
+    print(table.layout(rows))
+    for name, micros in (("log off", result.off_micros), ("log in a file", result.on_micros)):
+        used = ", ".join(f"{process} {spent:.0f}" for process, spent in micros.items())
+        print(f"CPU us/event, {name}: {used}")
+    print(
+        f"Rows of the last round: {result.rows:,}, all of them {result.behind:.1f} s after its last receipt\n",
+        flush=True,
+    )
+    return [(plan.LOGGED, result.ratio)]
 
 
 if __name__ == "__main__":

@@ -80,20 +80,35 @@ class Stage:
         )
         return self._server("arq-web", [python, *_UVICORN, "ops.bench.baseline.with_arq:app"], self._baseline(hook))
 
-    def ours(self, hook: int | None = None, graph: int = 9) -> int:
+    def ours(self, hook: int | None = None, graph: int = 9, **sections: Any) -> int:
         """Start our web process, and a worker when there is a hook to deliver to; returns the port.
 
-        `graph` is the port of Meta's Graph and of its files; nobody answers at 9.
+        `graph` is the port of Meta's Graph and of its files; nobody answers at 9. `sections` are the config's others.
         """
         port = _free_port()
         config = self.folder / "config.json"
-        config.write_text(json.dumps(_document(port, self._valkey.url, hook, graph, self.folder / "media")))
-        named = {"WHATSHOOKED_CONFIG": str(config)}
-        self._start("web", [sys.executable, "-m", "whatshooked", "serve"], named)
+        document = _document(port, self._valkey.url, hook, graph, self.folder / "media") | sections
+        config.write_text(json.dumps(document))
+        self._start("web", [sys.executable, "-m", "whatshooked", "serve"], {"WHATSHOOKED_CONFIG": str(config)})
         self._await_port("web", port)
         if hook is not None:
-            self._start("worker", [sys.executable, "-m", "whatshooked", "worker"], named)
+            self.worker()
         return port
+
+    def worker(self, *launched: str) -> None:
+        """Start a worker of what `ours` started, as an argument of another program if one is named."""
+        named = {"WHATSHOOKED_CONFIG": str(self.folder / "config.json")}
+        self._start("worker", [sys.executable, "-m", *(launched or ("whatshooked",)), "worker"], named)
+
+    def has_worker(self) -> bool:
+        """Return whether the worker lives."""
+        return self._processes["worker"].poll() is None
+
+    def kill_worker(self) -> None:
+        """Kill the worker, as a machine's end would."""
+        process = self._processes.pop("worker")
+        process.kill()
+        process.wait()
 
     def hook(self) -> int:
         """Start the receiver; returns its port."""

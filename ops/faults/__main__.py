@@ -1,8 +1,8 @@
 """The long run: rounds of every step, random kills and Redis outages; then each mutant, and its faults without it.
 
-Events first, then replies (reply_runs.py), then files (file_runs.py).
+Events first, then replies (reply_runs.py), files (file_runs.py) and the event log (log.py).
 
-    python -m ops.faults [--rounds N] [--replies N] [--files N] [--seed N] [--no-mutants]
+    python -m ops.faults [--rounds N] [--replies N] [--files N] [--log N] [--seed N] [--no-mutants]
 
 Prints a line a run and a verdict; exit code 0 when the product is green and every mutant red.
 """
@@ -12,7 +12,7 @@ import random
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 
-from ops.faults import file_runs, reply_runs, rows
+from ops.faults import file_runs, log, reply_runs, rows
 from ops.faults.campaign import Plan, Result, of_mutant, run
 from ops.faults.mutants import MUTANTS
 from ops.faults.steps import STEPS, Fault
@@ -32,6 +32,7 @@ def main() -> int:
     parser.add_argument("--files", type=int, default=400, help="messages of a run (default 400), 0 leaves them out")
     parser.add_argument("--seed", type=int, default=1, help="the random choices (default 1)")
     parser.add_argument("--no-mutants", action="store_true", help="leave the mutants out")
+    parser.add_argument("--log", type=int, default=20_000, help="events of the log's run (default 20000), 0: none")
     options = parser.parse_args()
     runs = list(_rounds(options.rounds, options.seed))
     if not options.no_mutants:
@@ -41,6 +42,8 @@ def main() -> int:
         good = reply_runs.carry_out(options.replies, options.seed, mutants=not options.no_mutants) and good
     if options.files:
         good = file_runs.carry_out(options.files, options.seed, mutants=not options.no_mutants) and good
+    if options.log:
+        good = log.carry_out(options.log, mutants=not options.no_mutants) and good
     print("as it should be" if good else "NOT as it should be: see the rows marked !!")
     return 0 if good else 1
 

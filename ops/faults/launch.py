@@ -18,6 +18,7 @@ import msgspec
 
 from ops.faults.file_mutants import FILE_MUTANTS
 from ops.faults.journal import VARIABLE, Journal
+from ops.faults.log_mutants import LOG_MUTANTS
 from ops.faults.mutants import MUTANTS
 from ops.faults.reply_mutants import REPLY_MUTANTS
 from ops.faults.steps import Call, Fault, arm, wrap
@@ -43,7 +44,7 @@ FILE_YOUNG = 10.0
 FILE_SWEEP = 2.0
 #: What a line of the journal is about beside attempts at hooks: a fetch of an event's file, a look-up for an account's.
 FETCH, LOOK_UP = MEDIA_HOOK, "_look_up"
-_ALL_MUTANTS = dict(MUTANTS) | dict(REPLY_MUTANTS) | dict(FILE_MUTANTS)
+_ALL_MUTANTS = dict(MUTANTS) | dict(REPLY_MUTANTS) | dict(FILE_MUTANTS) | dict(LOG_MUTANTS)
 
 
 def main() -> int:

@@ -189,7 +189,18 @@ MEDIA_STEPS: dict[str, Step] = {
     # Only in mutants that have such a gap.
     "media_gap": Step("ops.faults.file_mutants", "gap", False, _always),
 }
-_ALL = STEPS | REPLY_STEPS | MEDIA_STEPS
+LOG_STEPS: dict[str, Step] = {
+    # A target's group has the records, and nobody wrote them.
+    "log_read": Step(f"{_STREAM}.follow", "Group.read", False, _some),
+    "log_composed": Step("whatshooked.eventlog.compose", "Composer.rows", False, _some),
+    # In the file, and nothing but the file says so.
+    "log_appended": Step("whatshooked.eventlog.files.disk", "write_all", False, _always),
+    # A target has them, and its group does not know.
+    "log_filed": Step("whatshooked.eventlog.files.target", "FileTarget.write", False, _always),
+    "log_inserted": Step("whatshooked.eventlog.sql.target", "SqlTarget.write", False, _always),
+    "log_acked": Step(f"{_STREAM}.follow", "Group.written", False, _always),
+}
+_ALL = STEPS | REPLY_STEPS | MEDIA_STEPS | LOG_STEPS
 
 
 def arm(fault: Fault, journal: Journal) -> None:

@@ -137,6 +137,7 @@ def welcome(address: str, demo: Demo) -> str:
   What next:
 
     chat as a customer  {phone}   (from another terminal, in this folder){own}
+    watch what happens  {program()} tail -c {demo.config}   (and `log`, `stats`)
     a real number       {program()} init, then {program()} doctor (docs/setup.md)
 
   A signed sample message by hand; sent a second time it is known already, and not delivered twice:
@@ -199,6 +200,7 @@ def _document(demo: Demo) -> dict[str, Any]:
         ],
         "media": {"data_path": str(demo.folder.path / "media")},
         "message_cache": {"data_path": str(demo.folder.path / "message_cache")},
+        "event_logger": {"enabled": True, "file_dir": str(demo.folder.path / "events")},
     }
 
 

@@ -22,6 +22,8 @@ from whatshooked.stream.link import Link, checked
 
 #: Type of the record behind which no row names a person who was erased.
 FORGOTTEN = "person.forgotten"
+#: Events from which on reading them together is cheaper.
+_TOGETHER = 4
 #: Events whose brief is kept at hand: an attempt soon follows what it delivers.
 _AT_HAND = 20_000
 _FIELDS = ("to", "kind", "cause", "hook", "wamid", "body")
@@ -53,12 +55,29 @@ class Composer:
         wanted = [event_id for event_id in event_ids if event_id not in self._briefs]
         if not wanted:
             return
-        replies = checked(await self._link.batch([("XRANGE", self._keys.events, i, i) for i in wanted]))
-        for event_id, reply in zip(wanted, replies, strict=True):
-            if reply:  # else it was deleted, or history is over
-                self._briefs[event_id] = _brief(reply[0][1][1], event_id, payload=self._payloads)
+        for event_id, blob in (await self._blobs(wanted)).items():
+            self._briefs[event_id] = _brief(blob, event_id, payload=self._payloads)
         while len(self._briefs) > _AT_HAND:
             self._briefs.popitem(last=False)
+
+    async def _blobs(self, event_ids: list[str]) -> dict[str, bytes]:
+        """Return what the stream has of these events, without those that were deleted or whose history is over.
+
+        What came in together stands together: it is read in one go, at a fourth of the cost of one by one.
+        """
+        events_key, found = self._keys.events, dict[str, bytes]()
+        if len(event_ids) >= _TOGETHER:
+            ordered = sorted(event_ids, key=_order)
+            near = ("XRANGE", events_key, ordered[0], ordered[-1], "COUNT", 2 * len(ordered))
+            wanted = set(event_ids)
+            for row in await self._link.call(*near):
+                if (event_id := row[0].decode()) in wanted:
+                    found[event_id] = row[1][1]
+        rest = [event_id for event_id in event_ids if event_id not in found]
+        if rest:
+            replies = checked(await self._link.batch([("XRANGE", events_key, i, i) for i in rest]))
+            found |= {event_id: reply[0][1][1] for event_id, reply in zip(rest, replies, strict=True) if reply}
+        return found
 
     async def _messages(self, records: Sequence[Record]) -> dict[tuple[str, str], dict[str, str]]:
         names = list({(record.shard, record.told.subject): None for record in records})
@@ -94,6 +113,12 @@ class Composer:
 
 
 _NOTHING = Brief()
+
+
+def _order(event_id: str) -> tuple[int, int]:
+    """Return by what events are ordered."""
+    ms, _, seq = event_id.partition("-")
+    return int(ms), int(seq)
 
 
 def _is_out(record: Record) -> bool:
