@@ -60,8 +60,8 @@ at       stream/replay.py           replay, delete, clear
          stream/fsck.py             do the keys agree? stream/outbox_fsck.py asks it of the outboxes
          web/cache.py               the same as an API, with web/hooks.py and web/auth.py; web/health.py has the metrics
 
-logged   stream/activity.py         what is done is noted in the step that does it (scripts/shared/note.lua), while
-                                    somebody wants to know
+logged   stream/activity.py         what is done is noted in the step that does it (stream/scripts/shared/note.lua)
+                                    while somebody wants to know
          workers/eventlog.py        one worker writes a target at a time (stream/turn.py), what its group has read
                                     (stream/follow.py)
          eventlog/compose.py        records -> rows (eventlog/row.py), with what meta/brief.py shows of their events

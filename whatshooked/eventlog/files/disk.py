@@ -1,0 +1,85 @@
+"""Locks, folders and whole writes; every function raises OSError."""
+
+import contextlib
+import fcntl
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+
+def make(folder: Path) -> None:
+    """Make a folder, and those above it, that outlive a power cut."""
+    if not folder.is_dir():
+        make(folder.parent)
+        folder.mkdir(exist_ok=True)
+        sync(folder.parent)
+
+
+def sync(folder: Path) -> None:
+    """Have the names in a folder outlive a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def create(path: Path, flags: int) -> int:
+    """Open a file, making it unless it is there; return its descriptor.
+
+    What root makes belongs to the folder's owner: a command run by root does not lock the gateway's user out.
+    """
+    descriptor = os.open(path, flags | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    try:
+        if os.geteuid() == 0:
+            owner = path.parent.stat()
+            os.fchown(descriptor, owner.st_uid, owner.st_gid)
+    except OSError:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def write_all(descriptor: int, data: bytes) -> None:
+    """Write all bytes: a disk that is nearly full takes a part."""
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]
+
+
+def replace(path: Path, data: bytes, *, durable: bool) -> None:
+    """Give a small file a new content, the old or the new at any moment; `durable` also after a power cut."""
+    part = path.with_name(f"{path.name}.part")
+    descriptor = create(part, os.O_WRONLY | os.O_TRUNC)
+    try:
+        write_all(descriptor, data)
+        if durable:
+            os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    part.replace(path)
+    if durable:
+        sync(path.parent)
+
+
+def keep_as(descriptor: int, like: os.stat_result) -> None:
+    """Give a file that takes another's place its owner, mode and times."""
+    with contextlib.suppress(PermissionError):
+        os.fchown(descriptor, like.st_uid, like.st_gid)
+    os.fchmod(descriptor, like.st_mode & 0o7777)
+    os.utime(descriptor, ns=(like.st_atime_ns, like.st_mtime_ns))
+
+
+@contextlib.contextmanager
+def locked(folder: Path, name: str = ".lock", *, wait: bool = True) -> Iterator[bool]:
+    """Hold a lock on the folder, among processes and threads; yields False when another has it and we do not wait."""
+    descriptor = create(folder / name, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
+    finally:
+        os.close(descriptor)
