@@ -62,8 +62,8 @@ at       stream/replay.py           replay, delete, clear
 
 logged   stream/activity.py         what is done is noted in the step that does it (stream/scripts/shared/note.lua)
                                     while somebody wants to know
-         workers/eventlog.py        one worker writes a target at a time (stream/turn.py), what its group has read
-                                    (stream/follow.py)
+         workers/eventlog/__init__.py  one worker at a time (stream/turn.py) has it written, in a process of its own:
+                                    what each target's group has read (stream/follow.py)
          eventlog/compose.py        records -> rows (eventlog/row.py), with what meta/brief.py shows of their events
          eventlog/target.py         what a target does: eventlog/files/__init__.py, eventlog/sql/__init__.py
          web/events.py              rows over HTTP (eventlog/export.py: as CSV or Parquet), live in web/live.py

@@ -183,12 +183,13 @@ class Keys:
         """String, name of a worker: it checks this account, the others wait until this expires. Writer: worker."""
         return f"{self.prefix}:account:{account_id}:checking"
 
-    def log_writer(self, target: str) -> str:
-        """String, name of a worker: it writes this target of the event log, the others wait until this expires.
+    @property
+    def log_writer(self) -> str:
+        """String, name of a worker: it has the event log written, the others wait until this expires.
 
         Writer: worker.
         """
-        return f"{self.prefix}:log:{target}:writer"
+        return f"{self.prefix}:log-writer"
 
     def account_slower(self, account_id: str) -> str:
         """String, expires in a quarter of an hour: Meta refused much for the number's throughput. Writer: worker."""

@@ -36,7 +36,7 @@ from workers.accounts import Credentials
 from workers.attempt import Attempts
 from workers.consumer import Reader
 from workers.due import Claimer
-from workers.eventlog import EventLog
+from workers.eventlog.keeper import Keeper
 from workers.files import Files
 from workers.outbox import Sending
 from workers.outbox_upkeep import OutboxKeeper
@@ -68,7 +68,8 @@ class Process:
         #: The file was read, and may overrule switches.
         self._file_is_new = True
         self._links = {
-            name: Link(url) for name in ("read", "route", "settle", "claim", "add", "outbox", "media", "other")
+            name: Link(url)
+            for name in ("read", "route", "settle", "claim", "add", "outbox", "media", "eventlog", "other")
         }
         self._sender = Sender()
         self._graph = Graph()
@@ -125,7 +126,7 @@ class Process:
             links["other"], keys, Operator(links["other"], keys, now, activity=self.activity), self.activity
         )
         self._outboxes = OutboxKeeper(OutboxUpkeep(links["other"], keys, self.activity))
-        self._eventlog = EventLog(lambda: Link(self._url), keys, name, lambda: self.config)
+        self._eventlog = Keeper(links["eventlog"], keys, name, lambda: self.config, self._url)
         self._apply_cache_mode()
 
     async def start(self) -> None:

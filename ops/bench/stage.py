@@ -159,6 +159,7 @@ class Stage:
         """Return the CPU seconds that each process has used so far."""
         known = {name: process.pid for name, process in self._processes.items()}
         known["valkey"] = int(self._info("server")["process_id"])
+        known |= {"log": pid for pid in _children(known.get("worker", 0))}
         return {name: _cpu_of(pid) for name, pid in known.items()}
 
     def redis_micros(self) -> int:
@@ -229,6 +230,12 @@ def _document(port: int, redis: str, hook: int | None, graph: int, media: Path) 
 def _free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         return int(taken.getsockname()[1])
+
+
+def _children(parent: int) -> list[int]:
+    """Return the processes that a process started: a worker's is the one that writes the event log."""
+    found = Path(f"/proc/{parent}/task/{parent}/children")
+    return [int(pid) for pid in found.read_text().split()] if parent and found.exists() else []
 
 
 def _cpu_of(pid: int) -> float:

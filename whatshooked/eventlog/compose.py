@@ -128,24 +128,24 @@ def _is_out(record: Record) -> bool:
 def _assembled(record: Record, known: Brief, event_id: str, hook_id: str) -> Row:
     note = record.told.note
     is_new = note.state in _NEWS  # its own error and text stand with its coming in alone
-    return Row(
-        id=_id(record),
-        at=moment(record.ms),
-        type=note.type,
-        account_id=note.account_id or known.account_id,
-        conversation=known.conversation,
-        event_id=event_id,
-        message_id=known.message_id,
-        message_type=known.message_type,
-        hook_id=note.hook_id or hook_id,
-        state=note.state,
-        attempt=record.told.attempt or note.attempt,
-        status=note.status or (known.code if is_new else 0),
-        duration_ms=note.duration_ms or 0,
-        error=note.error or (known.error if is_new else ""),
-        actor=note.actor,
-        text=known.text if is_new else "",
-        data=note.data or (known.payload if is_new or _is_out(record) else ""),
+    return Row(  # by place, in the order of the class: it is made three times for an event
+        _id(record),
+        moment(record.ms),
+        note.type,
+        note.account_id or known.account_id,
+        known.conversation,
+        event_id,
+        known.message_id,
+        known.message_type,
+        note.hook_id or hook_id,
+        note.state,
+        record.told.attempt or note.attempt,
+        note.status or (known.code if is_new else 0),
+        note.duration_ms or 0,
+        note.error or (known.error if is_new else ""),
+        note.actor,
+        known.text if is_new else "",
+        note.data or (known.payload if is_new or _is_out(record) else ""),
     )
 
 

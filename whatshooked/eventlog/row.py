@@ -18,7 +18,7 @@ class Place(NamedTuple):
     shard: str = FIRST_SHARD
 
 
-class Row(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Row(msgspec.Struct, frozen=True, omit_defaults=True):
     """One thing that happened; what does not apply is empty. The columns of the databases and the keys of a line.
 
     `id` is that of the activity stream, with the shard in front unless it is the first; `at` is RFC 3339 with

@@ -5,6 +5,7 @@ is written while nobody wants to know: neither the config's event log nor anybod
 """
 
 import contextlib
+import functools
 import os
 import socket
 from collections.abc import Callable
@@ -98,6 +99,22 @@ def packed(note: Note) -> bytes:
 def record(subject: str, note: Note) -> bytes:
     """Return a whole record as scripts take it."""
     return _pack((subject, note))
+
+
+@functools.lru_cache(maxsize=4096)
+def came_in(event_type: str, account_id: str) -> bytes:
+    """Return the note of an event that comes in: it is the same for all of a type and account."""
+    return _pack((event_type, account_id, "", "received"))
+
+
+def began(subject: str, account_id: str, hook_id: str) -> bytes:
+    """Return the record of a first attempt that begins."""
+    return b"\x92" + _pack(subject) + _began(account_id, hook_id)
+
+
+@functools.lru_cache(maxsize=4096)
+def _began(account_id: str, hook_id: str) -> bytes:
+    return _pack(Note("hook.triggered", account_id, hook_id, "in_flight", 1))
 
 
 async def watch(link: Link, keys: Keys) -> None:

@@ -11,7 +11,7 @@ from enum import IntEnum
 import msgspec
 
 from whatshooked.keys import GROUP, MEDIA_HOOK, PARKED, Keys
-from whatshooked.stream.activity import NOBODY, Activity, Note, packed, record
+from whatshooked.stream.activity import NOBODY, Activity, Note, began, packed, record
 from whatshooked.stream.link import Link, Reply, checked
 
 #: Entries of one read, and of one ROUTE.
@@ -178,16 +178,15 @@ async def ensure_group(link: Link, keys: Keys) -> None:
 
 def _told(route: Route) -> tuple[int, bytes]:
     """Return how many records tell of an entry that was routed as asked, and these."""
-    notes = [
-        Note("hook.triggered", route.account_id, want.hook_id, "in_flight", 1)
-        for want in route.wants
-        if want.leased and want.hook_id != MEDIA_HOOK
+    account_id = route.account_id
+    records = [
+        began(route.id, account_id, want.hook_id) for want in route.wants if want.leased and want.hook_id != MEDIA_HOOK
     ]
     if route.park is Park.POISON:
-        notes.append(Note("event.poison", route.account_id, state="poison"))
+        records.append(record(route.id, Note("event.poison", account_id, state="poison")))
     elif route.park is Park.YES and not route.wants:
-        notes.append(Note("event.unmatched", route.account_id, state="unmatched"))
-    return len(notes), b"".join(record(route.id, note) for note in notes)
+        records.append(record(route.id, Note("event.unmatched", account_id, state="unmatched")))
+    return len(records), b"".join(records)
 
 
 def _start(want: Want) -> int:

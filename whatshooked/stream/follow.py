@@ -1,6 +1,6 @@
 """The activity stream as it is read: by a group per target of the event log, which loses nothing, or live."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -58,17 +58,18 @@ def account_of(shard: str) -> str:
     return shard.removeprefix(_OUT) if shard.startswith(_OUT) else ""
 
 
-def unfold(shard: str, entry_id: str, fields: Sequence[bytes]) -> Iterator[Record]:
-    """Yield the records of a stream entry; of one that a newer version wrote, that it cannot be read."""
-    row = dict(zip(fields[::2], fields[1::2], strict=True))
-    count, blob = int(row.get(b"n", b"1")), row.get(b"r", b"")
+def unfold(shard: str, entry_id: str, fields: Sequence[bytes]) -> list[Record]:
+    """Return the records of a stream entry (`n`, how many they are, and `r`, they themselves).
+
+    Of an entry that a newer version wrote it is told that it cannot be read.
+    """
     try:
-        told = _decode(blob)
+        told = _decode(fields[3])
     except (msgspec.MsgspecError, UnicodeDecodeError):
-        told = [Told("", Note("event.unreadable"))] * count
-    ms, _, seq = entry_id.partition("-")
-    for i, one in enumerate(told):
-        yield Record(shard, int(ms), int(seq) - len(told) + 1 + i, one, entry_id)
+        told = [Told("", Note("event.unreadable"))] * int(fields[1])
+    ms, seq = map(int, entry_id.split("-"))
+    first = seq - len(told) + 1
+    return [Record(shard, ms, first + i, one, entry_id) for i, one in enumerate(told)]
 
 
 class Group:

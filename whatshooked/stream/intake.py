@@ -10,7 +10,7 @@ from redis.exceptions import RedisError
 from whatshooked import events, metrics
 from whatshooked.errors import StreamUnavailable
 from whatshooked.keys import GROUP, Keys
-from whatshooked.stream.activity import NOBODY, Activity, Note, packed
+from whatshooked.stream.activity import NOBODY, Activity, came_in
 from whatshooked.stream.coalesce import Coalescer
 from whatshooked.stream.link import Link
 
@@ -100,7 +100,7 @@ def _noted(addition: Addition) -> bytes:
     """Return the note of an event that comes in; our own events tell of what was noted when it happened."""
     kind = addition.type
     is_ours = not kind or kind.startswith(("hook.", "whatsapp."))
-    return b"" if is_ours else packed(Note(kind, addition.account_id, state="received"))
+    return b"" if is_ours else came_in(kind, addition.account_id)
 
 
 def _count(additions: Sequence[Addition], added: Sequence[Added]) -> None:

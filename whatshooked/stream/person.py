@@ -115,7 +115,9 @@ def _left(busy: list[str], others: PersonKeys) -> list[str]:
         left.append(f"Redis: readers of {streams} have not read all that names them; start a worker, {RUN_AGAIN}")
     if others.counts["sending"]:
         count = others.counts["sending"]
-        left.append(f"Meta: {count} messages were being sent; webhooks of them may come yet, do this once more tomorrow")
+        left.append(
+            f"Meta: {count} messages were being sent; webhooks of them may come yet, do this once more tomorrow"
+        )
     if others.unsent:
         left.append(f"Outbox: messages to others that named them were not sent: {', '.join(others.unsent)}")
     return left
