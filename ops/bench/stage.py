@@ -159,7 +159,8 @@ class Stage:
         """Return the CPU seconds that each process has used so far."""
         known = {name: process.pid for name, process in self._processes.items()}
         known["valkey"] = int(self._info("server")["process_id"])
-        known |= {"log": pid for pid in _children(known.get("worker", 0))}
+        if children := _children(known.get("worker", 0)):
+            known["log"] = children[0]
         return {name: _cpu_of(pid) for name, pid in known.items()}
 
     def redis_micros(self) -> int:
@@ -233,7 +234,7 @@ def _free_port() -> int:
 
 
 def _children(parent: int) -> list[int]:
-    """Return the processes that a process started: a worker's is the one that writes the event log."""
+    """Return the processes that a process started: a worker's only one writes the event log."""
     found = Path(f"/proc/{parent}/task/{parent}/children")
     return [int(pid) for pid in found.read_text().split()] if parent and found.exists() else []
 

@@ -23,8 +23,10 @@ log = logs.get("eventlog")
 
 #: Seconds between two looks for records when there were none, which is how late a row is at most.
 TICK = 0.25
-#: Entries of one read; each may hold the records of a whole batch of events.
-_ENTRIES = 32
+#: Entries of one read at most; each may hold the records of a whole batch of events.
+_ENTRIES = 512
+#: Records of one read above which the next one asks for fewer entries, and below which for more.
+_MANY, _FEW = 8_000, 2_000
 #: Rows that are made in one go: the other targets wait so long.
 _AT_ONCE = 500
 #: Seconds between two tries of a target that is down.
@@ -44,6 +46,7 @@ class Writer:
         self._target = open_target(target, task)
         self._group = Group(self._link, target)
         self._composer = Composer(self._link, self._keys, task.event_logger)
+        self._count = _ENTRIES // 8
         #: Whether records may have been read and not written: by a process that died, or before an error.
         self._looks_back = True
         self._retain_at = time.monotonic() + 5.0
@@ -79,10 +82,13 @@ class Writer:
         await self._link.close()
 
     async def _step(self) -> bool:
-        """Write what is there, a batch of it; returns whether there may be more."""
+        """Write what is there, a batch of it; returns whether there is more than that.
+
+        What comes in meanwhile waits for the next look: few large batches cost less than many small ones.
+        """
         streams = shards(self._keys, await self._accounts())
         looking_back = self._looks_back
-        records = await self._group.read(streams, _ENTRIES, own=looking_back)
+        records = await self._group.read(streams, self._count, own=looking_back)
         if records:
             rows = await self._rows(records)
             await asyncio.to_thread(self._target.write, rows)
@@ -91,7 +97,12 @@ class Writer:
         elif looking_back:
             self._looks_back = False
         await self._retain()
-        return bool(records) or looking_back
+        is_full = len({record.entry for record in records}) >= self._count
+        if len(records) > _MANY:
+            self._count = max(self._count // 4, 1)
+        elif len(records) < _FEW:
+            self._count = min(self._count * 2, _ENTRIES)
+        return is_full or looking_back
 
     async def _rows(self, records: list[Record]) -> list[Row]:
         rows: list[Row] = []
