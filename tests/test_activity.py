@@ -206,16 +206,29 @@ async def test_what_all_have_written_goes_after_a_minute(
     assert len(await noted(link, keys)) in (5, 6)
 
 
+async def test_nothing_goes_before_a_target_has_begun(link: Link, keys: Keys, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A target of the config whose writer has never run is waited for, and its lag shows."""
+    monkeypatch.setattr("whatshooked.stream.follow.STAYS_MS", 0)
+    streams = shards(keys, ["business"])
+    await Activity(lambda: True).tell(link, keys, Note("config.reloaded"))
+    await asyncio.sleep(0.05)
+    assert (await lags(link, streams, ["file"]))["file"].seconds > 0
+    await trim(link, streams, ["file"], 10**9)
+    assert len(await noted(link, keys)) == 1
+    assert (await lags(link, streams, ["file"]))["file"].seconds > 0
+    assert len(await Group(link, "file").read(streams, 5, own=False)) == 1
+
+
 async def test_a_group_nobody_writes_any_more_is_ended(link: Link, keys: Keys, monkeypatch: pytest.MonkeyPatch) -> None:
     """A target that left the config holds nothing back; one that another worker still writes is left alone."""
     streams = shards(keys, [])
     group = Group(link, "postgres")
     await Activity(lambda: True).tell(link, keys, Note("config.reloaded"))
     await group.read(streams, 5, own=False)
-    await trim(link, streams, ["file"], 10**9)
+    await trim(link, streams, [], 10**9)
     assert len(await link.call("XINFO", "GROUPS", keys.activity)) == 1
     monkeypatch.setattr("whatshooked.stream.follow.GONE_MS", -1)
-    await trim(link, streams, ["file"], 10**9)
+    await trim(link, streams, [], 10**9)
     assert await link.call("XINFO", "GROUPS", keys.activity) == []
 
 

@@ -122,7 +122,12 @@ async def trim(link: Link, streams: dict[str, tuple[str, str]], targets: Iterabl
     """
     kept = {group_of(target) for target in targets}
     for stream, dropped in streams.values():
-        for name in await _groups(link, stream):
+        names = await _groups(link, stream)
+        if names is None:
+            continue
+        for name in kept.difference(names):  # its writer has yet to begin: nothing counts as written until then
+            await link.batch([("XGROUP", "CREATE", stream, name, "0")])
+        for name in names:
             if name not in kept and await _is_gone(link, stream, name):
                 await link.call("XGROUP", "DESTROY", stream, name)
         await link.run(link.scripts.activity_trim, [stream, dropped], most, STAYS_MS, _STEPS)
@@ -171,18 +176,20 @@ def _order(entry_id: str) -> tuple[int, int]:
 
 async def _oldest_unwritten(link: Link, stream: str, group: str, now: int) -> int:
     pending, groups = await link.batch([("XPENDING", stream, group), ("XINFO", "GROUPS", stream)])
-    if isinstance(pending, Exception) or isinstance(groups, Exception):  # nothing was ever noted
+    if isinstance(groups, Exception):  # nothing was ever noted
         return now
-    if pending[0]:
+    if not isinstance(pending, Exception) and pending[0]:
         return _ms(pending[1])
-    reached = next((_field(row, b"last-delivered-id") for row in groups if _field(row, b"name") == group.encode()), b"")
-    rows = await link.call("XRANGE", stream, f"({reached.decode()}", "+", "COUNT", 1) if reached else []
+    named = (_field(row, b"last-delivered-id") for row in groups if _field(row, b"name") == group.encode())
+    reached = next(named, b"0-0")  # a group that is not there yet has read nothing
+    rows = await link.call("XRANGE", stream, f"({reached.decode()}", "+", "COUNT", 1)
     return _ms(rows[0][0]) if rows else now
 
 
-async def _groups(link: Link, stream: str) -> list[str]:
+async def _groups(link: Link, stream: str) -> list[str] | None:
+    """Return the groups of a stream, None when there is no stream."""
     (reply,) = await link.batch([("XINFO", "GROUPS", stream)])
-    return [] if isinstance(reply, Exception) else [_field(row, b"name").decode() for row in reply]
+    return None if isinstance(reply, Exception) else [_field(row, b"name").decode() for row in reply]
 
 
 async def _is_gone(link: Link, stream: str, group: str) -> bool:

@@ -74,7 +74,11 @@ class Keeper:
             await self._end()
         self._of = config
         if self._process is None and time.monotonic() < self._turn_until and time.monotonic() >= self._not_before:
-            await self._begin(config)
+            try:
+                await self._begin(config)
+            except OSError as error:  # no memory or no room for one more process, just now
+                log.seldom("error", "The event log's process cannot be started, trying again", error=str(error))
+                self._not_before = time.monotonic() + _PAUSE
 
     async def _has_turn(self) -> bool:
         """Take the turn, or renew it; two that have it for a moment write the same, and no target has it twice."""
