@@ -21,8 +21,9 @@ from ops.faults.journal import VARIABLE, Journal
 from ops.faults.log_mutants import LOG_MUTANTS
 from ops.faults.mutants import MUTANTS
 from ops.faults.reply_mutants import REPLY_MUTANTS
-from ops.faults.steps import Call, Fault, arm, wrap
+from ops.faults.steps import LOG_STEPS, Call, Fault, arm, wrap
 from whatshooked.keys import MEDIA_HOOK
+from workers.eventlog import keeper
 
 #: Header by which a receiver knows which attempt it sees.
 ATTEMPT_HEADER = "x-fault-attempt"
@@ -52,15 +53,22 @@ def main() -> int:
     parser = argparse.ArgumentParser("ops.faults.launch", description=__doc__)
     parser.add_argument("--fault", type=Fault.parse, metavar="STEP[:NTH[:SECONDS[:stop]]]")
     parser.add_argument("--mutant", action="append", default=[], choices=sorted(_ALL_MUTANTS))
-    parser.add_argument("command", nargs="+")
+    parser.add_argument("--log-process", action="store_true", help="be the process that writes the event log")
+    parser.add_argument("command", nargs="*")
     options = parser.parse_args()
     journal = Journal(Path(os.environ[VARIABLE]))
     hasten()
     for name in options.mutant:
         _ALL_MUTANTS[name].apply()
     observe(journal)
-    if options.fault is not None:
+    # Its steps are another process's, which this one starts with the same fault and mutants in it.
+    if options.fault is not None and (options.fault.step in LOG_STEPS) == options.log_process:
         arm(options.fault, journal)
+    if options.log_process:
+        from workers.eventlog.process import main as process
+
+        return process()
+    keeper.COMMAND = [sys.executable, "-m", "ops.faults.launch", *sys.argv[1 : sys.argv.index("--")], "--log-process"]
     from whatshooked.cli import main as command
 
     return command(options.command)

@@ -25,7 +25,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from ops.bench.stage import OURS, Stage
-from ops.faults.journal import VARIABLE
+from ops.faults.journal import VARIABLE, Line
 from ops.faults.log_mutants import LOG_MUTANTS
 from ops.faults.steps import LOG_STEPS, Fault
 from ops.postgres import Postgres, server
@@ -142,6 +142,7 @@ class _Run:
         self._postgres = postgres
         self._disk = disk
         self._database: Database = postgres.fresh()
+        self._journal = stage.folder / "journal"
         self._kills = 0
         self._fired: Counter[str] = Counter()
         self._over = threading.Event()
@@ -149,7 +150,7 @@ class _Run:
     def carry_out(self) -> LogResult:
         """Run, wait for rest, and judge."""
         started = time.monotonic()
-        os.environ[VARIABLE] = str(self._stage.folder / "journal")
+        os.environ[VARIABLE] = str(self._journal)
         port = self._stage.ours(self._stage.hook(), event_logger=self._section(), database=self._named())
         self._stage.kill_worker()
         self._worker(0)
@@ -171,6 +172,8 @@ class _Run:
         observer.stopping.set()
         observer.join()
         self._stage.end("worker")
+        self._fired["worker killed"] = self._kills
+        self._fired.update(line.step for line in _journal(self._journal) if line.what == "fault")
         verdict, rows = self._judge(observer, report.sent, missing)
         seconds = time.monotonic() - started
         return LogResult(verdict, len(observer.kinds), self._kills, report.sent, seconds, rows, self._fired, behind)
@@ -189,19 +192,14 @@ class _Run:
         return found
 
     def _kill(self) -> None:
-        """Let one worker after the other die: at its step, or after its time; the last one lives."""
+        """Kill one worker after the other; the processes that write die with them, or before at their step."""
         each = self._plan.events / self._plan.rate / (self._plan.kills + 1)
         for number in range(1, self._plan.kills + 1):
-            deadline = time.monotonic() + each
-            while time.monotonic() < deadline and self._stage.has_worker() and not self._over.is_set():
-                time.sleep(0.1)
-            at_its_step = not self._stage.has_worker()
-            self._fired[self._step(number - 1) if at_its_step else "kill"] += 1
+            if self._over.wait(each):
+                break
             self._stage.kill_worker()
             self._kills += 1
             self._worker(number)
-            while at_its_step and time.monotonic() < deadline and not self._over.is_set():
-                time.sleep(0.1)
 
     def _worker(self, number: int) -> None:
         """Start the next worker, with the fault of its turn, and the mutant if there is one."""
@@ -213,7 +211,7 @@ class _Run:
         self._stage.worker(*(("ops.faults.launch", *arguments, "--") if arguments else ()))
 
     def _step(self, number: int) -> str:
-        return self._plan.steps[number % len(self._plan.steps)] if self._plan.steps else "kill"
+        return self._plan.steps[number % len(self._plan.steps)]
 
     def _outages(self) -> None:
         if self._over.wait(_PEACE):
@@ -326,6 +324,12 @@ _HEAD = _ROW.format(
     *("the log", "events", "records", "file", "sqlite", "postgres", "kills"),
     *("missing", "doubled", "strange", "unlogged", "dropped", "s", "verdict"),
 )
+
+
+def _journal(path: Path) -> list[Line]:
+    """Return what the processes wrote down, where a fault was put into one."""
+    found = path.read_bytes().splitlines() if path.exists() else []
+    return [msgspec.json.decode(line, type=Line) for line in found]
 
 
 def _lines(folder: Path) -> Iterator[str]:
