@@ -26,6 +26,7 @@ from whatshooked.embedded import Embedded
 from whatshooked.keys import Keys
 from whatshooked.stream.link import Link
 from whatshooked.web.app import create_app
+from whatshooked.web.server import Server
 from workers.process import Process
 
 REPO = Path(__file__).parent.parent
@@ -143,7 +144,7 @@ class Gateway:
         config = uvicorn.Config(
             app, http="httptools", interface="asgi3", log_config=None, access_log=False, proxy_headers=False
         )
-        self._server = uvicorn.Server(config)
+        self._server = Server(config, app.leave)
         self._server.install_signal_handlers = lambda: None  # type: ignore[attr-defined] # older uvicorn
         self._serving = asyncio.create_task(self._server._serve(sockets=[listener]))
         self.base = f"http://127.0.0.1:{listener.getsockname()[1]}"

@@ -7,6 +7,7 @@ import pytest
 
 from tests.conftest import REPO, Gateway
 from whatshooked.cli import main
+from whatshooked.eventlog.export import FORMATS
 
 CALLS = {
     ("get", "/webhooks/whatsapp/{account_id}", "200 403"),
@@ -28,6 +29,10 @@ CALLS = {
     ("post", "/api/messages/{message_id}/drop", "200 401 403 404 409 429 503"),
     ("get", "/api/media/{account_id}/{filename}", "200 206 304 307 401 403 404 416 429 503"),
     ("post", "/api/media/{account_id}", "201 400 401 403 404 413 429 503"),
+    ("get", "/api/events", "200 400 401 403 404 409 429 503"),
+    ("get", "/api/events/export", "200 400 401 403 404 409 429 503"),
+    ("get", "/api/events/live", "200 400 401 403 429 503"),
+    ("delete", "/api/people/{person_id}", "200 400 401 403 429 503"),
     ("get", "/metrics", "200"),
     ("get", "/health", "200"),
     ("get", "/ready", "200 503"),
@@ -61,6 +66,14 @@ async def test_the_openapi_document_has_every_call(make_gateway: Callable[..., G
         for code, name in (("200", "MessageView"), ("202", "Taken")):
             schema = call["responses"][code]["content"]["application/json"]["schema"]
             assert schema == {"$ref": f"#/components/schemas/{name}"}
+    exported = document["paths"]["/api/events/export"]["get"]["responses"]["200"]["content"]
+    assert exported.keys() == {kind.media_type.partition(";")[0] for kind in FORMATS.values()}
+    assert document["paths"]["/api/events/live"]["get"]["responses"]["200"]["content"].keys() == {"text/event-stream"}
+    page = document["paths"]["/api/events"]["get"]
+    assert page["responses"]["200"]["content"]["application/json"]["schema"] == {
+        "$ref": "#/components/schemas/EventPage"
+    }
+    assert {one["name"] for one in page["parameters"]} >= {"since", "type", "state", "target", "after", "limit"}
     assert document["components"]["schemas"]["Error"]["required"] == ["error"]
     assert document["components"]["securitySchemes"].keys() == {"basic", "key", "bearer", "link"}
     told = {(method, path) for path, item in document["paths"].items() for method in item}

@@ -133,7 +133,7 @@ def test_a_newcomer_sees_an_event_arrive_and_finds_it_again(spawn: Spawn, tmp_pa
     for step in ("in         Ana Silva sends text: Hello", "stored", "delivered  sample answered 200", "✓✓ delivered"):
         assert re.search(f"#1 +{step}", said), said
     family = descendants(process.pid)
-    assert len(family) == 5  # web, worker, simulated Meta, receiver, Valkey
+    assert len(family) == 6  # web, worker, the event log's writer, simulated Meta, receiver, Valkey
     code, said = ended(process)
     assert code == 0
     assert "Stopping: " in said and "ERROR" not in said and "Traceback" not in said

@@ -66,7 +66,9 @@ logged   stream/activity.py         what is done is noted in the step that does 
                                     what each target's group has read (stream/follow.py)
          eventlog/compose.py        records -> rows (eventlog/row.py), with what meta/brief.py shows of their events
          eventlog/target.py         what a target does: eventlog/files/__init__.py, eventlog/sql/__init__.py
-         web/events.py              rows over HTTP (eventlog/export.py: as CSV or Parquet), live in web/live.py
+         web/events.py              rows over HTTP: web/readers.py asks the targets, eventlog/export.py and
+                                    eventlog/parquet.py make files of it, web/live.py tells what happens now
+                                    (web/flow.py has it in order; web/streamed.py sends it; web/server.py ends it)
          cli/eventlog/__init__.py   the same in the terminal
          people.py                  one person forgotten: stream/person.py, media/person.py, then every target
 

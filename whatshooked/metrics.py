@@ -188,7 +188,6 @@ class CacheGauges:
             pause.add_metric([account], float(is_paused))
         self._families += [size, pause]
 
-
     def add_log(self, lags: Mapping[str, tuple[float, int]]) -> None:
         """Show how far each target of the event log is behind (seconds), and how many records it lost."""
         #: Grows while a target is down; beyond `event_logger.buffer_bytes` its oldest records are dropped.

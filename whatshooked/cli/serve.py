@@ -75,9 +75,11 @@ def _serve(boot: Boot, listener: socket.socket) -> int:
     import uvicorn
 
     from whatshooked.web.app import create_app
+    from whatshooked.web.server import Server
 
+    app = create_app(boot.config, boot.url)
     config = uvicorn.Config(
-        create_app(boot.config, boot.url),
+        app,
         loop="uvloop",
         http="httptools",
         interface="asgi3",
@@ -91,7 +93,7 @@ def _serve(boot: Boot, listener: socket.socket) -> int:
     )
     host, port = listener.getsockname()[:2]
     log.info("Listening", address=f"{host}:{port}")
-    web = uvicorn.Server(config)
+    web = Server(config, app.leave)
     for name in (signal.SIGINT, signal.SIGTERM):
         # uvicorn repeats the signal when it has stopped; by default that would end us before Redis is let go.
         signal.signal(name, lambda *_: setattr(web, "should_exit", True))

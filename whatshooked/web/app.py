@@ -1,6 +1,6 @@
 """The application of one web process: Meta's webhooks, and Litestar for all else."""
 
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -13,10 +13,12 @@ from whatshooked.config import Config
 from whatshooked.web import auth, health, media, uploads
 from whatshooked.web.cache import CacheController
 from whatshooked.web.described import COMPONENTS, SECURITY, describe
+from whatshooked.web.events import EventsController
 from whatshooked.web.faults import HANDLERS
 from whatshooked.web.gateway import Gateway
 from whatshooked.web.hooks import HooksController
 from whatshooked.web.messages import MessagesController
+from whatshooked.web.people import PeopleController
 from whatshooked.web.webhook import PATH, Webhook
 
 _ABOUT = """Durable gateway for WhatsApp Business Cloud API webhooks.
@@ -28,9 +30,11 @@ Basic or an API key."""
 class Application:
     """Meta's webhooks go to `Webhook`, all else to Litestar: its way to a handler would cost a fifth of a webhook."""
 
-    def __init__(self, webhook: Webhook, litestar: Litestar) -> None:
+    def __init__(self, webhook: Webhook, litestar: Litestar, leave: Callable[[], None]) -> None:
         self._webhook = webhook
         self._litestar = litestar
+        #: Ends the answers that would go on for ever; for the server, before it waits for all others.
+        self.leave = leave
 
     def __call__(self, scope: Any, receive: Any, send: Any) -> Awaitable[None]:
         if scope["type"] == "http" and scope["path"].startswith(PATH):
@@ -48,7 +52,7 @@ def create_app(config: Config, url: str) -> Application:
         yield
         await gateway.stop()
 
-    controllers = (CacheController, HooksController, MessagesController)
+    controllers = (CacheController, EventsController, HooksController, MessagesController, PeopleController)
     api = Router("/api", route_handlers=[*controllers, uploads.keep], guards=[auth.guard], security=SECURITY)
     litestar = Litestar(
         [api, media.router, health.health, health.ready, health.show_metrics],
@@ -61,4 +65,4 @@ def create_app(config: Config, url: str) -> Application:
         logging_config=None,
     )
     describe(litestar)
-    return Application(Webhook(gateway), litestar)
+    return Application(Webhook(gateway), litestar, gateway.live.stop)

@@ -54,7 +54,7 @@ _API_ERRORS = {
     "400": "a parameter is missing or wrong",
     "401": "credentials are missing or wrong",
     "403": "no credentials are configured, and the request is not of this machine",
-    "404": "no such event, hook, account or message",
+    "404": "no such event, hook, account, message or target",
     "429": "too many wrong credentials: see Retry-After",
     "503": "Redis does not answer",
 }
@@ -62,6 +62,17 @@ _CANNOT_BE_SENT = {"422": "the message cannot be sent as it is, or not by this a
 _OF_POSTS = {"409": "the Idempotency-Key was used for another message, or the message's state does not allow it"}
 _TOO_LARGE = {"413": "more than 512 KB"}
 _OF_FILES = {"413": "more than media.max_bytes", "415": "a form in place of the file itself"}
+_OF_LOG = {"409": "the event log is off", "503": "the event log does not answer, or as many export as may"}
+_OF_LISTENERS = {"503": "as many listen as may"}
+#: What a stream of bytes is, by its type.
+_STREAMS = {
+    "/api/events/export": {
+        "application/x-ndjson": "a row a line, as a page shows it",
+        "text/csv": "with a header; texts that a spreadsheet would take for a formula begin with an apostrophe",
+        "application/vnd.apache.parquet": "a table",
+    },
+    "/api/events/live": {"text/event-stream": "id: the row's, event: its type, data: the row as a page shows it"},
+}
 _ACCOUNT = Schema(type=OpenAPIType.STRING, description="whatsapp[].id; not needed when there is only one account")
 _TO = Schema(
     type=OpenAPIType.STRING,
@@ -137,6 +148,9 @@ def describe(app: Litestar) -> None:
     if ready is not None and ready.responses is not None:
         content = {"application/json": OpenAPIMediaType(schema=Schema(type=OpenAPIType.OBJECT))}
         ready.responses["503"] = OpenAPIResponse(description="Redis does not take a write", content=content)
+    for path, contents in _STREAMS.items():
+        if (get := paths[path].get) is not None and get.responses is not None:
+            get.responses["200"] = OpenAPIResponse(description="all that is asked for", content=_contents(contents))
     paths["/webhooks/whatsapp/{account_id}"] = _webhook()
     if (keep := paths["/api/media/{account_id}"].post) is not None:
         binary = OpenAPIMediaType(schema=Schema(type=OpenAPIType.STRING, format=OpenAPIFormat.BINARY))
@@ -146,9 +160,17 @@ def describe(app: Litestar) -> None:
 
 def _errors(path: str, *, posts: bool) -> dict[str, str]:
     """Return the errors that a call of the API may answer with."""
+    if path.startswith("/api/events"):
+        return _API_ERRORS | (_OF_LISTENERS if path.endswith("/live") else _OF_LOG)
     if not path.startswith(("/api/send", "/api/messages")):
         return _API_ERRORS | (_OF_FILES if path.startswith("/api/media/") else {})
     return _API_ERRORS | _CANNOT_BE_SENT | (_OF_POSTS if posts else {}) | (_TOO_LARGE if path in _BODIES else {})
+
+
+def _contents(types: dict[str, str]) -> dict[str, OpenAPIMediaType]:
+    return {
+        name: OpenAPIMediaType(schema=Schema(type=OpenAPIType.STRING, description=text)) for name, text in types.items()
+    }
 
 
 def _webhook() -> PathItem:

@@ -23,6 +23,8 @@ from whatshooked.stream.outbox_upkeep import OutboxUpkeep
 from whatshooked.stream.refused import RefusedReplies
 from whatshooked.stream.registry import hooks_now, link_key
 from whatshooked.stream.replay import Operator
+from whatshooked.web.live import Live
+from whatshooked.web.readers import Readers
 
 log = logs.get("web")
 
@@ -58,6 +60,8 @@ class Gateway:
         self._link_key, self._link_key_until = b"", 0.0
         self.store: Store = open_store(config.media)
         self.refused = RefusedReplies(self.link, self.keys)
+        self.readers = Readers(lambda: self.config)
+        self.live = Live(Link(url), self.keys, lambda: self.config, self.streams)
         self._outboxes = OutboxUpkeep(self.link, self.keys)
         self._showing: asyncio.Task[None] | None = None
         self._watching: asyncio.Task[None] | None = None
@@ -88,6 +92,8 @@ class Gateway:
         for task in (self._showing, self._watching, self._telling):
             if task is not None:
                 task.cancel()
+        self.readers.close()
+        await self.live.close()
         await self._add.close()
         await self._probe.close()
         await self._send.close()
@@ -98,6 +104,7 @@ class Gateway:
         """Read the config again, all of it or nothing; address, Redis and store of files stay until a restart."""
         if (found := read_again(self.config)) is not None:
             self._use(found)
+            self.readers.follow()
         self._telling = asyncio.create_task(self.activity.tell_reload(self.link, self.keys, found is not None, "web"))
 
     async def _show_accounts(self) -> None:

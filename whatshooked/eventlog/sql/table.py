@@ -79,7 +79,9 @@ def record(row: Row) -> Record:
 def row_of(kept: RowMapping) -> Row:
     """Return the row of what a database holds."""
     where = Place(int(kept["ms"]), int(kept["seq"]), str(kept["shard"]))
-    return msgspec.convert({column: kept[column] for column in COLUMNS[len(KEY) :]} | {"id": id_of(where)}, Row)
+    found = {column: kept[column] for column in COLUMNS[len(KEY) :]}
+    found |= {"id": id_of(where), "duration_ms": found["duration_ms"] or 0}  # 0.0 would stand in a line, 0 does not
+    return msgspec.convert(found, Row)
 
 
 def tally_of(found: RowMapping) -> Tally:
