@@ -3,17 +3,23 @@
 import asyncio
 import uuid
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from tests import meta
 from tests.conftest import Gateway, hook
 from tests.receiver import Receiver, status
+from whatshooked.embedded import Embedded
+from whatshooked.errors import StreamUnavailable
 from whatshooked.keys import Keys
 from whatshooked.stream.activity import Activity, Note, watch
 from whatshooked.stream.follow import Group, Live, Record, group_of, lags, shards, trim, unfold
 from whatshooked.stream.intake import Addition, Intake
 from whatshooked.stream.link import Link
+from whatshooked.stream.outbox import Message, Outbox
+from whatshooked.stream.outbox import Record as OutboxRecord
+from whatshooked.stream.turn import take
 
 
 async def noted(link: Link, keys: Keys, *account_ids: str) -> list[Record]:
@@ -230,6 +236,79 @@ async def test_a_group_nobody_writes_any_more_is_ended(link: Link, keys: Keys, m
     monkeypatch.setattr("whatshooked.stream.follow.GONE_MS", -1)
     await trim(link, streams, [], 10**9)
     assert await link.call("XINFO", "GROUPS", keys.activity) == []
+
+
+async def test_the_bound_holds_for_all_shards_together(link: Link, keys: Keys) -> None:
+    """However many small entries there are, one pass brings them under it, and each shard gives way in proportion."""
+    streams = shards(keys, ["a", "b"])
+    for stream, _ in streams.values():
+        for _ in range(10):
+            await link.batch([("XADD", stream, "*", "n", 1, "r", b"x" * 90)] * 1_000)
+    await trim(link, streams, ["file"], 1_000_000)
+    sizes = [await link.call("MEMORY", "USAGE", stream) for stream, _ in streams.values()]
+    assert sum(sizes) < 1_100_000
+    assert min(sizes) > 100_000
+    lost = [int(await link.call("HGET", dropped, group_of("file"))) for _, dropped in streams.values()]
+    left = [await link.call("XLEN", stream) for stream, _ in streams.values()]
+    assert [a + b for a, b in zip(lost, left, strict=True)] == [10_000] * 3
+
+
+async def test_a_full_redis_loses_nothing_of_the_log(tmp_path: Path) -> None:
+    """Turn and groups are taken there too, and what no target has begun to write is not taken for written."""
+    server = Embedded.open(tmp_path)
+    keys = Keys("full")
+    try:
+        async with Link(server.url) as link:
+            await link.call("XADD", keys.activity, f"{await link.now() - 120_000}-0", "n", 1, "r", b"")
+            await link.call("CONFIG", "SET", "maxmemory", "1")
+            await trim(link, shards(keys, []), ["file"], 10**9)
+            assert await link.call("XLEN", keys.activity) == 1
+            assert await take(link, keys, keys.log_writer, "w1", 10) == "taken"
+            assert len(await Group(link, "sqlite").read(shards(keys, []), 5, own=False)) == 1
+    finally:
+        server.close()
+
+
+async def test_of_many_that_ask_for_a_turn_one_has_it(redis_url: str, link: Link, keys: Keys) -> None:
+    """A dead holder's turn is taken once, however many ask at the same moment."""
+    links = [Link(redis_url) for _ in range(8)]
+    for number in range(30):
+        await link.call("SET", keys.log_writer, f"dead{number}")
+        names = [f"w{number}-{i}" for i in range(8)]
+        found = await asyncio.gather(
+            *(take(one, keys, keys.log_writer, name, 10) for one, name in zip(links, names, strict=True))
+        )
+        assert sorted(found).count("taken") == 1
+        await link.call("DEL", keys.log_writer)
+    for one in links:
+        await one.close()
+
+
+async def test_a_group_comes_back_to_all_shards_at_once(link: Link, keys: Keys) -> None:
+    """After a flush one read fails, and the next one has every shard again."""
+    streams = shards(keys, [f"a{number}" for number in range(20)])
+    group = Group(link, "file")
+    await group.read(streams, 5, own=False)
+    await link.call("DEL", *(stream for stream, _ in streams.values()))
+    with pytest.raises(StreamUnavailable):
+        await group.read(streams, 5, own=False)
+    assert await group.read(streams, 5, own=False) == []
+
+
+@pytest.mark.parametrize("code", ["131.5", "1e20", "99999999999999999999", "inf", "-1", "abc", "131047"])
+async def test_an_odd_code_leaves_its_record_readable(link: Link, keys: Keys, code: str) -> None:
+    """Whatever stands where Meta's code should, the entry and its neighbours can be read."""
+    outbox = Outbox(link, keys, Activity(lambda: True))
+    await outbox.add("a", [Message(id="m1", recipient="491", kind="text", body=b"{}")])
+    await link.call(
+        "HSET", keys.outbox("a").message("m1"), "code", code, "state", "failed", "error", "to 4915112345678"
+    )
+    record = OutboxRecord(id="m1", state="failed", at=0, to="491", kind="text", attempts=0, body=b"")
+    await outbox.decide("a", record, "resend", actor="me")
+    found = [one.told for one in await noted(link, keys, "a")]
+    assert [told.note.type for told in found] == ["outbox.new", "outbox.new"]
+    assert found[-1].note.actor == "me"
+    assert "4915112345678" not in found[-1].note.error
 
 
 def test_what_a_newer_version_wrote_is_told_as_such() -> None:

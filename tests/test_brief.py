@@ -52,6 +52,13 @@ def test_odd_items_are_told_as_the_payload_does(item: dict[str, Any], kind: str)
     assert brief.of(found, EVENT_ID) == brief._wholly(found, EVENT_ID, payload=False)
 
 
+def test_what_is_nested_without_end_is_told_all_the_same() -> None:
+    """A member that nobody looks at cannot stop the log."""
+    deep = json.dumps(meta.text("hi"))[:-1] + ', "zzz": ' + "[" * 20_000 + "]" * 20_000 + "}"
+    found = Event(events.ENTRY_VERSION, "message.received", "business", deep.encode(), meta.PHONE)
+    assert brief.of(found, EVENT_ID).conversation == meta.CUSTOMER
+
+
 def test_an_error_has_its_code_and_its_words() -> None:
     """A failed status says Meta's code, title and details."""
     error = {"code": 131047, "title": "Re-engagement", "error_data": {"details": "24 hours are over"}}

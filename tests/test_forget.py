@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 from tests import meta
-from tests.conftest import Gateway, hook
+from tests.conftest import Gateway, account, hook
 from tests.postgres import Postgres, postgres
 from tests.receiver import Receiver
 from tests.streams import until
@@ -161,6 +161,58 @@ async def test_the_command_gives_a_receipt(
         return all(row.conversation in ("", "forgotten") for row in read(gateway, "sqlite"))
 
     await until(is_masked)
+
+
+async def test_a_target_of_earlier_times_is_not_left_out(
+    make_gateway: Callable[..., Gateway], receiver: Receiver, tmp_path: Path, postgres: Postgres
+) -> None:
+    """Rows in a database that the config still names, though the log is off by now, are masked as well."""
+    database = msgspec.to_builtins(postgres.fresh())
+    section = logged(tmp_path, targets=["postgres", "file"])
+    gateway = make_gateway(hook("h1", receiver.url()), event_logger=section, database=database)
+    await gateway.start()
+    await gateway.post(body(WHO, message(WHO, "hello", "0001")))
+    await rows(gateway, 3, "postgres")
+    await rows(gateway, 3)
+    await gateway.stop()
+    later = make_gateway(hook("h1", receiver.url()), event_logger=section | {"enabled": False}, database=database)
+    await later.start()
+    receipt = (await later.api("DELETE", f"/api/people/{WHO}?confirm=true", timeout=120)).json()
+    assert (receipt["log_rows"], receipt["left"]) == ({"file": 3, "postgres": 3}, [])
+    assert {row.conversation for row in read(later, "postgres")} == {"forgotten"}
+
+
+async def test_a_masked_log_forgets_by_events(
+    make_gateway: Callable[..., Gateway], receiver: Receiver, tmp_path: Path
+) -> None:
+    """Where rows do not show numbers, those of the person's events lose their texts; what cannot be known is said."""
+    section = logged(tmp_path, targets=["file", "sqlite"], mask=["numbers"])
+    gateway = make_gateway(hook("h1", receiver.url()), event_logger=section)
+    await gateway.start()
+    for who in (WHO, OTHER):
+        await gateway.post(body(who, message(who, f"words of {who[-2:]}", "0001")))
+    for target in ("file", "sqlite"):
+        await rows(gateway, 6, target)
+    receipt = (await gateway.api("DELETE", f"/api/people/{WHO}?confirm=true", timeout=120)).json()
+    assert receipt["log_rows"] == {"file": 3, "sqlite": 3}
+    assert any("mask hides numbers" in one for one in receipt["left"])
+    for target in ("file", "sqlite"):
+        texts = {row.text for row in read(gateway, target)}
+        assert f"words of {OTHER[-2:]}" in texts
+        assert f"words of {WHO[-2:]}" not in texts
+
+
+@pytest.mark.parametrize("place", ["account", "hook", "number"])
+async def test_what_is_ours_is_no_person(make_gateway: Callable[..., Gateway], receiver: Receiver, place: str) -> None:
+    """A number that is the id of an account or hook, or an account's own, is refused before anything goes."""
+    own = account(id_=WHO) if place == "account" else account()
+    if place == "number":
+        own["phone_number"] = f"+{WHO}"
+    gateway = make_gateway(hook(WHO if place == "hook" else "h1", receiver.url()), accounts=[own])
+    await gateway.start(workers=0)
+    answer = await gateway.api("DELETE", f"/api/people/{WHO}?confirm=true")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "bad_person")
+    assert WHO not in answer.text
 
 
 @pytest.mark.parametrize("name", ["abc", "12", "%2B", "+0"])

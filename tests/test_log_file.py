@@ -15,11 +15,12 @@ import pytest
 
 from tests.conftest import REPO
 from tests.log_files import DAY, NOON, Kill, close_all, kept, logs, numbered, row, seen, shown, target
+from whatshooked.config import KeptFiles
 from whatshooked.errors import LogUnavailable
-from whatshooked.eventlog.files import disk, position
+from whatshooked.eventlog.files import FileTarget, disk, position
 from whatshooked.eventlog.files.position import NAME as POSITION
 from whatshooked.eventlog.files.position import Position
-from whatshooked.eventlog.row import Wanted
+from whatshooked.eventlog.row import Row, Wanted
 
 __all__ = ["logs"]
 pytestmark = pytest.mark.usefixtures("logs")
@@ -296,3 +297,19 @@ def test_what_stands_in_the_way_is_told(tmp_path: Path, spoil: object, text: str
     spoil(tmp_path / "events")
     with pytest.raises(LogUnavailable, match=text):
         target(tmp_path / "events").write(numbered(0, 1))
+
+
+def test_one_process_at_a_time_has_the_right_to_write(tmp_path: Path) -> None:
+    """Whoever begins while another writes is refused until that one is closed; the folder is not everybody's."""
+    folder = tmp_path / "events"
+    first, second = FileTarget(folder, KeptFiles()), FileTarget(folder, KeptFiles())
+    first.begin()
+    first.begin()
+    with pytest.raises(LogUnavailable, match="another process"):
+        second.begin()
+    first.write([Row("1790000000000-1", "2026-09-21T13:46:40.000Z", "config.reloaded")])
+    assert folder.stat().st_mode & 0o007 == 0
+    assert all(path.stat().st_mode & 0o007 == 0 for path in folder.iterdir())
+    first.close()
+    second.begin()
+    second.close()

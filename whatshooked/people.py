@@ -27,6 +27,7 @@ from whatshooked.stream.follow import has_written, newest, shards
 from whatshooked.stream.link import Link
 from whatshooked.stream.person import RUN_AGAIN, Erased, erase, names_of
 from whatshooked.stream.person_files import purge_files
+from whatshooked.stream.registry import known_accounts, known_hooks
 
 log = logs.get("people")
 
@@ -72,13 +73,9 @@ class Forgetting:
         ValueError for what has the form of neither, StreamUnavailable and StoreUnavailable.
         """
         person = await names_of(self._link, self._keys, name)
-        if (
-            own := {"".join(filter(str.isdecimal, account.phone_number)) for account in self._config.whatsapp}
-            & person.names
-        ):
-            raise ValueError(f"{logs.mask(own.pop())} is the number of an account of yours, and no customer's")
+        await self._check(person)
         receipt = Receipt(person=logs.mask(name), names=len(person.names))
-        masked, passing = False, list[str]()
+        masked, passing, event_ids = False, list[str](), set[str]()
         for _ in range(_ROUNDS):
             erased = await erase(self._link, self._keys, person, self._remove(receipt))
             removed = await files.forget(self._store, person)
@@ -87,15 +84,42 @@ class Forgetting:
             passing = [one for one in erased.left if RUN_AGAIN in one]
             if masked and not (erased.total or removed):
                 break
-            await self._log(person, receipt, actor)
+            event_ids |= erased.event_ids
+            await self._log(Person(person.names, event_ids if self._is_masked else ()), receipt, actor)
             masked = True
         else:
             receipt.left.append("This person keeps writing: run this again")
         receipt.left += passing  # of the last round: what was in flight in one before is settled by now
+        receipt.left += self._unknown()
         receipt.left += await purge_files(self._link, self._folder())
         receipt.left = list(dict.fromkeys(receipt.left))
         log.warn("Person forgotten", person=receipt.person, actor=actor, events=receipt.events, left=len(receipt.left))
         return receipt
+
+    @property
+    def _is_masked(self) -> bool:
+        return "numbers" in self._config.event_logger.mask
+
+    async def _check(self, person: Person) -> None:
+        """Raise ValueError for names of this installation: keys that hold them would go, and they are no person's."""
+        ours = [account.id for account in self._config.whatsapp] + [hook.id for hook in self._config.hooks]
+        for account in self._config.whatsapp:
+            ours.append("".join(filter(str.isdecimal, account.phone_number)))
+            if (api := account.business_api) is not None:
+                ours += [api.phone_number_id, api.business_account_id or ""]
+        ours += await known_accounts(self._link, self._keys)
+        ours += await known_hooks(self._link, self._keys, ())
+        if any(person.is_named(one) for one in (*ours, self._keys.prefix)):
+            raise ValueError("this is the number or id of an account or hook of yours, and no customer's")
+
+    def _unknown(self) -> list[str]:
+        """Return what nobody can know from here, a sentence each."""
+        if not self._is_masked or "texts" in self._config.event_logger.mask:
+            return []
+        return [
+            "Event log: its mask hides numbers, so rows of events that Redis has no more cannot be told to be theirs; "
+            "the texts in them go with event_logger.*.max_age_days"
+        ]
 
     def _remove(self, receipt: Receipt) -> "_Remove":
         return _Remove(self._store, receipt)
@@ -108,7 +132,7 @@ class Forgetting:
         """Mask the person in every target, once nothing can write of them any more."""
         await self._activity.tell(self._link, self._keys, Note(FORGOTTEN, state="forgotten", actor=actor))
         behind = await self._behind() if self._config.event_logger.enabled else set()
-        for target in self._targets():
+        for target in await asyncio.to_thread(self._targets, receipt):
             if target in behind:
                 receipt.left.append(f"Event log: {target} has yet to write what happened before; run this again")
             try:
@@ -120,16 +144,23 @@ class Forgetting:
             receipt.log_rows[target] = receipt.log_rows.get(target, 0) + rows
             receipt.left += left
 
-    def _targets(self) -> list[Name]:
-        """Return the config's targets, and those that were some time ago and left files."""
-        logger = self._config.event_logger
-        found: list[Name] = list(dict.fromkeys(logger.targets)) if logger.enabled else []
-        for name, place in (("file", logger.file_dir), ("sqlite", logger.sqlite_path)):
-            if name not in found and Path(place).exists():
-                found.append(name)  # type: ignore[arg-type] # the two are names of targets
-        if "postgres" in logger.targets and "postgres" not in found and self._config.database is not None:
-            found.append("postgres")
-        return found
+    def _targets(self, receipt: Receipt) -> list[Name]:
+        """Return the config's targets, and those that were some time ago and left rows in its places."""
+        from whatshooked.eventlog.sql.postgres import PostgresTarget  # it brings what costs a start half a second
+
+        logger, database = self._config.event_logger, self._config.database
+        found: dict[Name, None] = dict.fromkeys(logger.targets) if logger.enabled else {}
+        if Path(logger.file_dir).exists():
+            found["file"] = None
+        if Path(logger.sqlite_path).exists():
+            found["sqlite"] = None
+        if "postgres" not in found and database is not None and database.host:
+            try:
+                if PostgresTarget(database, logger.table_name, logger.postgres).is_there():
+                    found["postgres"] = None
+            except LogUnavailable as error:
+                receipt.left.append(f"Event log: nobody knows whether this database has rows of it: {error}")
+        return list(found)
 
     def _forget_in(self, name: Name, person: Person) -> tuple[int, Sequence[str]]:
         target = open_target(name, self._config)
@@ -141,8 +172,7 @@ class Forgetting:
     async def _behind(self) -> set[str]:
         """Wait until all targets have written what was noted until now; return those that have not after a while."""
         accounts = {account.id for account in self._config.whatsapp if account.business_api is not None}
-        accounts |= {name.decode() for name in await self._link.call("SMEMBERS", self._keys.accounts)}
-        streams = shards(self._keys, accounts)
+        streams = shards(self._keys, accounts.union(await known_accounts(self._link, self._keys)))
         until = await newest(self._link, streams)
         waiting, deadline = set[str](self._config.event_logger.targets), time.monotonic() + PATIENCE
         while waiting:

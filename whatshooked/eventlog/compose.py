@@ -22,6 +22,8 @@ from whatshooked.stream.link import Link, checked
 
 #: Type of the record behind which no row names a person who was erased.
 FORGOTTEN = "person.forgotten"
+#: Events that are read in one look: each may have 4 MB.
+_A_LOOK = 64
 #: Events from which on reading them together is cheaper.
 _TOGETHER = 4
 #: Events whose brief is kept at hand: an attempt soon follows what it delivers.
@@ -30,7 +32,8 @@ _FIELDS = ("to", "kind", "cause", "hook", "wamid", "body")
 _MARKS_OF_READ = "read:"
 #: States of what has just come into being.
 _NEWS = frozenset(("received", "new"))
-_NUMBER = re.compile(r"[0-9]{7,}")
+_NUMBER = re.compile(r"wamid\.\S+|[0-9]{7,}")
+log = logs.get("eventlog")
 
 
 class Composer:
@@ -47,28 +50,33 @@ class Composer:
         """Return a row for each record; raises StreamUnavailable."""
         if any(record.told.note.type == FORGOTTEN for record in records):
             self._briefs.clear()  # what was erased before this was noted must not come back from here
-        await self._learn({record.told.subject for record in records if record.told.subject and not _is_out(record)})
+        of_events = [record for record in records if record.told.subject and not _is_out(record)]
+        news = {record.told.subject for record in of_events if record.told.note.state in _NEWS}
+        fresh = await self._learn({record.told.subject for record in of_events}, news)
         messages = await self._messages([record for record in records if _is_out(record)])
-        return [self._row(record, messages) for record in records]
+        return [self._row(record, fresh, messages) for record in records]
 
-    async def _learn(self, event_ids: set[str]) -> None:
-        wanted = [event_id for event_id in event_ids if event_id not in self._briefs]
-        if not wanted:
-            return
-        for event_id, blob in (await self._blobs(wanted)).items():
-            self._briefs[event_id] = _brief(blob, event_id, payload=self._payloads)
+    async def _learn(self, event_ids: set[str], news: set[str]) -> dict[str, Brief]:
+        """Return the briefs of events that are told of for the first time, whole; without their words keep them all."""
+        wanted = sorted((i for i in event_ids if i in news or i not in self._briefs), key=_order)
+        fresh: dict[str, Brief] = {}
+        for start in range(0, len(wanted), _A_LOOK):
+            for event_id, blob in (await self._blobs(wanted[start : start + _A_LOOK])).items():
+                found = fresh[event_id] = _brief(blob, event_id, payload=self._payloads)
+                bare = not (found.text or found.payload)
+                self._briefs[event_id] = found if bare else msgspec.structs.replace(found, text="", payload="")
         while len(self._briefs) > _AT_HAND:
             self._briefs.popitem(last=False)
+        return fresh
 
     async def _blobs(self, event_ids: list[str]) -> dict[str, bytes]:
-        """Return what the stream has of these events, without those that were deleted or whose history is over.
+        """Return what the stream has of these events (in order); some were deleted, or their history is over.
 
         What came in together stands together: it is read in one go, at a fourth of the cost of one by one.
         """
         events_key, found = self._keys.events, dict[str, bytes]()
         if len(event_ids) >= _TOGETHER:
-            ordered = sorted(event_ids, key=_order)
-            near = ("XRANGE", events_key, ordered[0], ordered[-1], "COUNT", 2 * len(ordered))
+            near = ("XRANGE", events_key, event_ids[0], event_ids[-1], "COUNT", 2 * len(event_ids))
             wanted = set(event_ids)
             for row in await self._link.call(*near):
                 if (event_id := row[0].decode()) in wanted:
@@ -92,14 +100,15 @@ class Composer:
             for name, reply in zip(names, replies, strict=True)
         }
 
-    def _row(self, record: Record, messages: dict[tuple[str, str], dict[str, str]]) -> Row:
+    def _row(self, record: Record, fresh: dict[str, Brief], messages: dict[tuple[str, str], dict[str, str]]) -> Row:
         told = record.told
         if record.shard != FIRST_SHARD:
             found = messages[record.shard, told.subject]
             known = _of_message(record, found, payload=self._payloads)
             event_id, hook_id = found["cause"], found["hook"]
         else:
-            known, event_id, hook_id = self._briefs.get(told.subject, _NOTHING), told.subject, ""
+            known = fresh.get(told.subject) or self._briefs.get(told.subject, _NOTHING)
+            event_id, hook_id = told.subject, ""
         row = _assembled(record, known, event_id, hook_id)
         return self._masked(row) if self._hides_numbers or self._hides_texts else row
 
@@ -159,6 +168,9 @@ def _brief(blob: bytes, event_id: str, *, payload: bool) -> Brief:
     try:
         return brief.of(events.decode(blob), event_id, payload=payload)
     except (msgspec.MsgspecError, UnicodeDecodeError):  # a newer version's
+        return _NOTHING
+    except Exception as error:  # no event may keep the rows of all others from being written
+        log.bug("What the log shows of an event could not be told", error)
         return _NOTHING
 
 

@@ -6,6 +6,7 @@ from whatshooked.eventlog.row import Row
 from whatshooked.meta.person import FORGOTTEN, Person
 
 #: Columns in which a person can stand; the others hold our own words, ids and numbers.
+_THEIRS = ("conversation", "message_id", "text", "data")
 _PERSONAL = ("conversation", "message_id", "error", "actor", "text", "data")
 
 
@@ -17,6 +18,8 @@ def masked(row: Row, person: Person) -> Row:
     named = {column for column in _PERSONAL if person.is_named(getattr(row, column))}
     if row.conversation in person.names:
         named.add("conversation")
+    if row.event_id in person.event_ids:  # a log that hides numbers knows its rows by their event alone
+        named |= {column for column in _THEIRS if getattr(row, column) not in ("", FORGOTTEN)}
     if not named:
         return row
     return structs.replace(

@@ -7,7 +7,7 @@ import msgspec
 
 #: Shard of the events; an account's outgoing messages have one of their own.
 FIRST_SHARD = "0"
-_id = re.compile(r"(?:(.{1,200}):)?([0-9]{1,15})-([0-9]{1,15})", re.DOTALL)
+_id = re.compile(r"(?:(.+):)?([0-9]{1,15})-([0-9]{1,15})", re.DOTALL)
 
 
 class Place(NamedTuple):

@@ -20,6 +20,14 @@ class Removed(NamedTuple):
 class Target(Protocol):
     """Keeps rows. Every call raises LogUnavailable, with the remedy, when the disk or database does not serve it."""
 
+    def begin(self) -> None:
+        """Be the one that writes, from before the first record is read until `close`.
+
+        Rows are known by the last place that was written: two that write share what they read, and each would take the
+        other's rows for written. Raises LogUnavailable when another process is the one.
+        """
+        ...
+
     def write(self, rows: Sequence[Row]) -> None:
         """Keep rows, in the order of their places within each shard: on the disk when this returns.
 

@@ -6,6 +6,7 @@ import msgspec
 
 from whatshooked.events import Event
 from whatshooked.meta import flatten, lenient
+from whatshooked.meta.scan import REFUSALS
 
 
 class Brief(msgspec.Struct, frozen=True):
@@ -57,7 +58,7 @@ def _quickly(event: Event) -> Brief | None:
         return None
     try:
         item = _plain(event.raw)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except REFUSALS:
         return None
     if event.type == "message.received":
         if item.type != "text" or item.text is None or not _is_phone(item.sender):

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from whatshooked import logs
 from whatshooked.errors import StreamUnavailable
 from whatshooked.keys import Keys
 from whatshooked.stream.activity import Note, Told
@@ -21,6 +22,11 @@ STAYS_MS = 60_000
 GONE_MS = 120_000
 #: Steps of one trimming pass, of a hundred entries each.
 _STEPS = 50
+_PASSES = 200
+#: Bytes by which a stream may grow while it is looked at.
+_SLACK = 1_000_000
+
+log = logs.get("eventlog")
 
 _decode = msgspec.msgpack.Decoder(list[Told]).decode
 
@@ -89,10 +95,12 @@ class Group:
             for stream, _ in streams.values()
         ]
         found: list[Record] = []
-        for shard, reply in zip(streams, await self._link.batch(commands), strict=True):
-            if isinstance(reply, Exception):
-                self._made.discard(shard)
-                raise StreamUnavailable(str(reply)) from reply
+        replies = dict(zip(streams, await self._link.batch(commands), strict=True))
+        failed = [shard for shard, reply in replies.items() if isinstance(reply, Exception)]
+        if failed:  # a flushed Redis has none of the groups: all are made again at once
+            self._made.difference_update(failed)
+            raise StreamUnavailable(str(replies[failed[0]]))
+        for shard, reply in replies.items():
             for entry_id, fields in reply[0][1] if reply else ():
                 if fields:  # else the bound took it while it was being written, and counted it
                     found += unfold(shard, entry_id.decode(), fields)
@@ -107,30 +115,34 @@ class Group:
         checked(await self._link.batch(commands))
 
     async def _ensure(self, streams: dict[str, tuple[str, str]]) -> None:
-        for shard in streams.keys() - self._made:
-            command = ("XGROUP", "CREATE", streams[shard][0], self.name, "0", "MKSTREAM")
-            (reply,) = await self._link.batch([command])
-            if isinstance(reply, Exception) and not str(reply).startswith("BUSYGROUP"):
-                raise StreamUnavailable(str(reply)) from reply
-            self._made.add(shard)
+        missing = [shard for shard in streams if shard not in self._made]
+        make = self._link.scripts.activity_group
+        checked(await self._link.run_all([(make, [streams[shard][0]], [self.name, 1]) for shard in missing]))
+        self._made.update(missing)
 
 
 async def trim(link: Link, streams: dict[str, tuple[str, str]], targets: Iterable[str], most: int) -> None:
-    """Remove what all targets have written, and the oldest beyond `most` bytes; end groups of targets that are gone.
+    """Remove what all targets have written, and the oldest beyond `most` bytes of all shards together.
 
-    Raises StreamUnavailable.
+    Groups of targets that are gone are ended. Raises StreamUnavailable.
     """
     kept = {group_of(target) for target in targets}
-    for stream, dropped in streams.values():
+    sizes = await link.batch([("MEMORY", "USAGE", stream) for stream, _ in streams.values()])
+    taken = {shard: size for shard, size in zip(streams, sizes, strict=True) if isinstance(size, int)}
+    share = most / max(sum(taken.values()), 1)  # each gives way in proportion
+    for shard, size in taken.items():
+        stream, dropped = streams[shard]
         names = await _groups(link, stream)
-        if names is None:
-            continue
         for name in kept.difference(names):  # its writer has yet to begin: nothing counts as written until then
-            await link.batch([("XGROUP", "CREATE", stream, name, "0")])
-        for name in names:
-            if name not in kept and await _is_gone(link, stream, name):
-                await link.call("XGROUP", "DESTROY", stream, name)
-        await link.run(link.scripts.activity_trim, [stream, dropped], most, STAYS_MS, _STEPS)
+            await link.run(link.scripts.activity_group, [stream], name, 0)
+        for name in set(names) - kept:
+            if await _is_gone(link, stream, name):
+                await _end(link, stream, name)
+        bound = int(size * share) if share < 1 else size + _SLACK
+        for _ in range(_PASSES):
+            _, more = await link.run(link.scripts.activity_trim, [stream, dropped], bound, STAYS_MS, _STEPS)
+            if not more:
+                break
 
 
 async def lags(link: Link, streams: dict[str, tuple[str, str]], targets: Iterable[str]) -> dict[str, Lag]:
@@ -186,10 +198,20 @@ async def _oldest_unwritten(link: Link, stream: str, group: str, now: int) -> in
     return _ms(rows[0][0]) if rows else now
 
 
-async def _groups(link: Link, stream: str) -> list[str] | None:
-    """Return the groups of a stream, None when there is no stream."""
+async def _groups(link: Link, stream: str) -> list[str]:
     (reply,) = await link.batch([("XINFO", "GROUPS", stream)])
-    return None if isinstance(reply, Exception) else [_field(row, b"name").decode() for row in reply]
+    return [] if isinstance(reply, Exception) else [_field(row, b"name").decode() for row in reply]
+
+
+async def _end(link: Link, stream: str, group: str) -> None:
+    """End the group of a target that left the config, and say what it had not written."""
+    rows = await link.call("XINFO", "GROUPS", stream)
+    left = sum(
+        int(_field(r, b"lag") or 0) + int(_field(r, b"pending")) for r in rows if _field(r, b"name") == group.encode()
+    )
+    await link.call("XGROUP", "DESTROY", stream, group)
+    if left:
+        log.warn("A target that left the config had not written all", group=group, entries=left)
 
 
 async def _is_gone(link: Link, stream: str, group: str) -> bool:

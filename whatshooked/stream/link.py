@@ -46,7 +46,9 @@ class Scripts:
 
     def __init__(self) -> None:
         self.activity = Script("activity")
+        self.activity_group = Script("activity_group")
         self.activity_trim = Script("activity_trim")
+        self.turn = Script("turn")
         self.group = Script("group")
         self.beat = Script("beat")
         self.add = Script("add")

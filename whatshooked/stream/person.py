@@ -48,12 +48,15 @@ class Erased(msgspec.Struct, frozen=True, kw_only=True):
     #: Other keys and members of keys that were deleted, and texts that go on without them.
     names: int
     texts: int
+    #: Ids of the events that were deleted.
+    event_ids: frozenset[str]
     left: tuple[str, ...]
 
     @property
     def total(self) -> int:
         """Return how many things were touched."""
-        return sum(value for name in self.__struct_fields__ if name != "left" and (value := getattr(self, name)))
+        counts = (getattr(self, name) for name in self.__struct_fields__ if name not in ("event_ids", "left"))
+        return sum(counts)
 
 
 async def names_of(link: Link, keys: Keys, name: str) -> Person:
@@ -97,7 +100,7 @@ async def erase(link: Link, keys: Keys, person: Person, remove: Remove, *, patie
         await asyncio.sleep(_PAUSE)
     counted = {what: others.counts[what] for what in ("messages", "sending", "replies", "refused", "names", "texts")}
     done = {"events": len(own), "finished": of_others["deleted"], "moved": of_others["moved"]}
-    return Erased(**counted, **done, left=tuple(left))
+    return Erased(**counted, **done, event_ids=frozenset(own), left=tuple(left))
 
 
 #: What a sentence says that may not be true any more after the next look.

@@ -31,6 +31,11 @@ async def known_hooks(link: Link, keys: Keys, configured: Iterable[str]) -> dict
     return shown | dict.fromkeys(configured, True)
 
 
+async def known_accounts(link: Link, keys: Keys) -> list[str]:
+    """Return every account that ever had messages to send; raises StreamUnavailable."""
+    return [name.decode() for name in await link.call("SMEMBERS", keys.accounts)]
+
+
 async def read_switches(link: Link, keys: Keys) -> dict[str, Switch]:
     """Return the hooks turned on or off at run time; raises StreamUnavailable."""
     rows = await link.call("HGETALL", keys.switches)

@@ -81,7 +81,7 @@ class Keeper:
                 self._not_before = time.monotonic() + _PAUSE
 
     async def _has_turn(self) -> bool:
-        """Take the turn, or renew it; two that have it for a moment write the same, and no target has it twice."""
+        """Take the turn, or renew it. A worker that stood still may believe that it has it: its targets know better."""
         if time.monotonic() < self._turn_until - TURN / 2:
             return True
         asked, key = time.monotonic(), self._keys.log_writer

@@ -17,6 +17,7 @@ from whatshooked.eventlog.targets import open_target
 from whatshooked.keys import Keys
 from whatshooked.stream.follow import Group, Record, shards
 from whatshooked.stream.link import Link
+from whatshooked.stream.registry import known_accounts
 from workers.eventlog.process import Task
 
 log = logs.get("eventlog")
@@ -67,7 +68,7 @@ class Writer:
                 self._looks_back = True
             except StreamUnavailable as error:
                 metrics.REDIS_ERRORS.labels("eventlog").inc()
-                log.debug("Records could not be read, trying again", target=self._name, error=str(error))
+                log.seldom("warn", "Records could not be read, trying again", target=self._name, error=str(error))
                 rest, self._looks_back = 1.0, True
             if is_last and rest:
                 return
@@ -86,6 +87,7 @@ class Writer:
 
         What comes in meanwhile waits for the next look: few large batches cost less than many small ones.
         """
+        await asyncio.to_thread(self._target.begin)
         streams = shards(self._keys, await self._accounts())
         looking_back = self._looks_back
         records = await self._group.read(streams, self._count, own=looking_back)
@@ -111,10 +113,9 @@ class Writer:
             await asyncio.sleep(0)
         return rows
 
-    async def _accounts(self) -> set[str]:
+    async def _accounts(self) -> frozenset[str]:
         """Return every account that may have outgoing messages, also one that left the config."""
-        known = await self._link.call("SMEMBERS", self._keys.accounts)
-        return {name.decode() for name in known} | self._account_ids
+        return self._account_ids.union(await known_accounts(self._link, self._keys))
 
     async def _retain(self) -> None:
         if time.monotonic() < self._retain_at:

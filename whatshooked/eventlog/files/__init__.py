@@ -4,7 +4,7 @@
 <file_dir>/events-<day>-<low>-<high>.jsonl         an ended one; low and high are the unix ms of the rows in it
 <file_dir>/events-<day>-<low>-<high>.jsonl.gz      the same, compressed: gzip members that tell what is in them
 <file_dir>/.position                               the last row of each shard, and what is where in the current file
-<file_dir>/.lock .packing                          locks; `.*.part` is on its way
+<file_dir>/.lock .writing .packing                 locks; `.*.part` is on its way
 
 names      which file is what
 lines      rows to lines and back

@@ -11,7 +11,7 @@ def make(folder: Path) -> None:
     """Make a folder, and those above it, that outlive a power cut."""
     if not folder.is_dir():
         make(folder.parent)
-        folder.mkdir(exist_ok=True)
+        folder.mkdir(mode=0o750, exist_ok=True)  # what customers wrote is not for everybody on the machine
         sync(folder.parent)
 
 
@@ -29,7 +29,7 @@ def create(path: Path, flags: int) -> int:
 
     What root makes belongs to the folder's owner: a command run by root does not lock the gateway's user out.
     """
-    descriptor = os.open(path, flags | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    descriptor = os.open(path, flags | os.O_CREAT | os.O_CLOEXEC, 0o640)
     try:
         if os.geteuid() == 0:
             owner = path.parent.stat()
@@ -37,6 +37,17 @@ def create(path: Path, flags: int) -> int:
     except OSError:
         os.close(descriptor)
         raise
+    return descriptor
+
+
+def take(path: Path) -> int | None:
+    """Take a lock for as long as the returned descriptor is open; None when another has it."""
+    descriptor = create(path, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        return None
     return descriptor
 
 

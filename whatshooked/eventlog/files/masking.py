@@ -25,13 +25,12 @@ def mask(path: Path, person: Person) -> int:
     file = opened(path)
     if file is None:
         return 0
-    signs = person.traces
     with file:
-        if not any(_shows(block, signs) for _, block in _parts(file)):
+        if not any(person.may_be_in(block) for _, block in _parts(file)):
             return 0
         part = path.with_name(PART)
         with io.FileIO(disk.create(part, os.O_WRONLY | os.O_TRUNC), "w") as copy:
-            count = _rewrite(file, copy, person, signs)
+            count = _rewrite(file, copy, person)
             disk.keep_as(copy.fileno(), os.fstat(file.fileno()))
             os.fsync(copy.fileno())
         if count:
@@ -42,11 +41,11 @@ def mask(path: Path, person: Person) -> int:
     return count
 
 
-def _rewrite(file: io.FileIO, copy: io.FileIO, person: Person, signs: tuple[bytes, ...]) -> int:
+def _rewrite(file: io.FileIO, copy: io.FileIO, person: Person) -> int:
     """Write a file anew without the person; return how many lines are other than they were."""
     total, pack = 0, is_packed(file.fileno())
     for raw, block in _parts(file):
-        kept, count = _without(block, person, signs)
+        kept, count = _without(block, person)
         total += count
         if raw and not count:
             disk.write_all(copy.fileno(), raw)
@@ -67,13 +66,13 @@ def _parts(file: io.FileIO) -> Iterator[tuple[bytes, bytes]]:
         yield raw, unpacked(raw)
 
 
-def _without(block: bytes, person: Person, signs: tuple[bytes, ...]) -> tuple[bytes, int]:
+def _without(block: bytes, person: Person) -> tuple[bytes, int]:
     """Return a block without the person, and how many of its lines are changed or dropped."""
-    if not _shows(block, signs):
+    if not person.may_be_in(block):
         return block, 0
     kept, count = list[bytes](), 0
     for line in block.splitlines(keepends=True):
-        left = _line_without(line, person) if _shows(line, signs) else line
+        left = _line_without(line, person) if person.may_be_in(line) else line
         count += left is not line
         kept.append(left)
     return b"".join(kept), count
@@ -85,7 +84,3 @@ def _line_without(line: bytes, person: Person) -> bytes:
         return b"" if person.is_named(line) else line
     left = masked(row, person)
     return line if left is row else encoded(left)
-
-
-def _shows(text: bytes, signs: tuple[bytes, ...]) -> bool:
-    return any(sign in text for sign in signs)

@@ -82,20 +82,27 @@ def settle(folder: Path) -> None:
 
 
 def _pack(path: Path, stopped: Callable[[], bool]) -> None:
-    source = opened(path)
-    if source is None:
-        return
     part = path.with_name(PART)
-    with source, io.FileIO(disk.create(part, os.O_WRONLY | os.O_TRUNC), "w") as copy:
-        if _copied(source, copy, stopped):
-            with disk.locked(path.parent):
-                settle(path.parent)
-                if _is(path, source) and _is(part, copy):
-                    part.rename(path.with_name(path.name + PACKED))
-                    disk.sync(path.parent)
-                    path.unlink(missing_ok=True)
+    # Made before the source is opened: whoever takes a person out of the source removes it, and it is dropped.
+    with io.FileIO(disk.create(part, os.O_WRONLY | os.O_TRUNC), "w") as copy:
+        source = opened(path)
+        if source is not None:
+            with source:
+                if _copied(source, copy, stopped) and _named(path, source, part, copy):
                     return
     part.unlink(missing_ok=True)
+
+
+def _named(path: Path, source: io.FileIO, part: Path, copy: io.FileIO) -> bool:
+    """Give a whole copy its name in place of the file; False when one of the two is another by now."""
+    with disk.locked(path.parent):
+        settle(path.parent)
+        if not (_is(path, source) and _is(part, copy)):
+            return False
+        part.rename(path.with_name(path.name + PACKED))
+        disk.sync(path.parent)
+        path.unlink(missing_ok=True)
+        return True
 
 
 def _copied(source: io.FileIO, copy: io.FileIO, stopped: Callable[[], bool]) -> bool:

@@ -25,6 +25,10 @@ class FileTarget:
         self._packer = Packer(folder)
         self._writer = Writer(folder, kept.rotate_bytes, self._packer.wake)
 
+    def begin(self) -> None:
+        """Hold the folder's right to write, which is made if it is not there."""
+        self._writer.begin()
+
     def write(self, rows: Sequence[Row]) -> None:
         """Keep rows that are not kept yet: on the disk when this returns."""
         if rows:

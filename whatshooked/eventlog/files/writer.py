@@ -11,6 +11,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from whatshooked.errors import LogUnavailable
 from whatshooked.eventlog.files import disk, lines, position
 from whatshooked.eventlog.files.content import blocks, last_line, opened
 from whatshooked.eventlog.files.faults import told
@@ -21,6 +22,8 @@ from whatshooked.eventlog.row import Place, Row
 
 #: Bytes of lines read from the newest ended files when the last batch may stand there: far more than a batch has.
 _LOOK_BACK = 67_108_864
+#: The lock that the one process holds that writes; `.lock` is held by whoever is at the files, for a batch.
+WRITING = ".writing"
 #: By which to see that a file is another than before.
 _Stamp = tuple[int, int]
 
@@ -34,10 +37,22 @@ class Writer:
         self._block_bytes = position.block_bytes(rotate_bytes)
         self._on_ended = on_ended
         self._file: io.FileIO | None = None
+        #: The open lock of who writes.
+        self._right: int | None = None
         self._known: Position | None = None
         self._stamp: _Stamp | None = None
         #: Of what this process knows to be kept, whatever becomes of the files.
         self._marks: dict[str, tuple[int, int]] = {}
+
+    def begin(self) -> None:
+        """Hold the right to write until `close`; raises LogUnavailable when another process has it."""
+        if self._right is not None:
+            return
+        with told(self._folder):
+            disk.make(self._folder)
+            self._right = disk.take(self._folder / WRITING)
+        if self._right is None:
+            raise LogUnavailable(f"another process writes the event log in {self._folder}: it is waited for")
 
     def write(self, rows: Sequence[Row]) -> None:
         """Keep rows, on the disk when this returns; raises LogUnavailable.
@@ -77,9 +92,12 @@ class Writer:
         self._on_ended()
 
     def close(self) -> None:
-        """Let go of the current file."""
+        """Let go of the current file, and of the right to write."""
         self._close()
         self._known = None
+        if self._right is not None:
+            os.close(self._right)
+            self._right = None
 
     def _append(self, known: Position, portion: list[lines.Line]) -> None:
         """Append lines to the current file, all or none; raises OSError."""

@@ -10,6 +10,7 @@ from whatshooked.config.model import Database, Kept
 from whatshooked.errors import LogUnavailable
 from whatshooked.eventlog.row import Row, place
 from whatshooked.eventlog.sql import months, wal
+from whatshooked.eventlog.sql.faults import told
 from whatshooked.eventlog.sql.migrate import migrate
 from whatshooked.eventlog.sql.table import COLUMNS, KEY, Record
 from whatshooked.eventlog.sql.target import BATCH, BATCHES, SqlTarget
@@ -47,6 +48,17 @@ class PostgresTarget(SqlTarget):
             port=database.port,
             database=database.database or None,
         )
+
+    def is_there(self) -> bool:
+        """Return whether the database has our table, and make nothing; raises LogUnavailable."""
+        with told(self._place, self.close):
+            engine = self._open()
+            try:
+                with engine.connect() as connection:
+                    found = connection.execute(select(func.to_regclass(f'"{self._table.name}"'))).scalar_one()
+            finally:
+                engine.dispose()
+        return found is not None
 
     def _open(self) -> Engine:
         return create_engine(self._url, connect_args=_CONNECTED, hide_parameters=True, use_native_hstore=False)

@@ -1,5 +1,7 @@
 """The target sqlite: one file, with its write-ahead log beside it, so that who reads never holds up who writes."""
 
+import contextlib
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from sqlite3 import Connection as SqliteConnection
@@ -36,7 +38,9 @@ class SqliteTarget(SqlTarget):
         self._identity: tuple[int, int] | None = None
 
     def _open(self) -> Engine:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
+        with contextlib.suppress(FileExistsError):  # by us: SQLite would let everybody on the machine read it
+            os.close(os.open(self._path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o640))
         engine = create_engine(
             URL.create("sqlite", database=str(self._path)),
             # Transactions are begun by us: the driver would begin them late, and not at all for what makes tables.

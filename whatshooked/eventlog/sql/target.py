@@ -39,6 +39,11 @@ class SqlTarget(ABC):
         self._engine: Engine | None = None
         self._left: list[str] = []
 
+    def begin(self) -> None:
+        """See that the database is there. Several may write a table: its primary key knows each row."""
+        with self._connected():
+            return
+
     def write(self, rows: Sequence[Row]) -> None:
         """Keep rows: all of them are on the disk when this returns, or none; one that is kept already is left out."""
         records = [record(row) for row in rows]

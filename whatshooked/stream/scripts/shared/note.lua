@@ -19,7 +19,8 @@ end
 local function record_of(id, message, account, state, actor)
   local attempts, code, why = unpack(redis.call('HMGET', message, 'attempts', 'code', 'error'))
   why = string.gsub(why or '', '%d%d%d%d%d%d%d+', '(number)')
-  local about = { 'outbox.' .. state, account, '', state, tonumber(attempts) or 0, tonumber(code) or 0, 0, why, actor or '' }
+  local whole = #(code or '') < 10 and string.match(code or '', '^%d+$')
+  local about = { 'outbox.' .. state, account, '', state, tonumber(attempts) or 0, tonumber(whole or 0), 0, why, actor or '' }
   return record(id, cmsgpack.pack(about))
 end
 
