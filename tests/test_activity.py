@@ -275,6 +275,7 @@ async def test_of_many_that_ask_for_a_turn_one_has_it(redis_url: str, link: Link
     for number in range(30):
         await link.call("SET", keys.log_writer, f"dead{number}")
         names = [f"w{number}-{i}" for i in range(8)]
+        await link.batch([("SET", keys.alive(name), "1") for name in names])
         found = await asyncio.gather(
             *(take(one, keys, keys.log_writer, name, 10) for one, name in zip(links, names, strict=True))
         )
