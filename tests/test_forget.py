@@ -19,7 +19,9 @@ from tests.receiver import Receiver
 from tests.streams import until
 from tests.test_eventlog import logged, read, rows
 from whatshooked.embedded import Embedded
+from whatshooked.keys import Keys
 from whatshooked.meta.person import Person
+from whatshooked.stream.link import Link
 
 __all__ = ["postgres"]
 
@@ -180,6 +182,58 @@ async def test_a_target_of_earlier_times_is_not_left_out(
     receipt = (await later.api("DELETE", f"/api/people/{WHO}?confirm=true", timeout=120)).json()
     assert (receipt["log_rows"], receipt["left"]) == ({"file": 3, "postgres": 3}, [])
     assert {row.conversation for row in read(later, "postgres")} == {"forgotten"}
+
+
+async def test_the_log_tells_other_names_of_the_person(
+    make_gateway: Callable[..., Gateway], receiver: Receiver, tmp_path: Path, link: Link, keys: Keys
+) -> None:
+    """Where history is over, the log still knows under which user id they wrote: Meta's ids hold the number."""
+    gateway = make_gateway(hook("h1", receiver.url()), event_logger=logged(tmp_path, targets=["file", "sqlite"]))
+    await gateway.start()
+    user = "DE.8877665544332211"
+    hidden = meta.text("no number here", **{"id": wamid_of(WHO, "u1"), "from_user_id": user})
+    del hidden["from"]
+    await gateway.post(meta.webhook(meta.value(hidden, contacts=[])))
+    await rows(gateway, 3, "sqlite")
+    await rows(gateway, 3)
+    (row,) = await rows(gateway, 1, types=("message.received",))
+    assert row.conversation == user
+    await gateway.api("DELETE", f"/api/cache/event/delete?id={row.event_id}")
+    await gateway.stop_workers()
+    await link.call("XTRIM", keys.events, "MAXLEN", 0)
+    await gateway.add_worker()
+    receipt = (await gateway.api("DELETE", f"/api/people/{WHO}?confirm=true", timeout=120)).json()
+    assert (receipt["names"], receipt["left"]) == (2, [])
+    assert naming(tmp_path / "events", Person([WHO, user])) == []
+    assert {one.conversation for one in read(gateway, "sqlite")} <= {"", "forgotten"}
+
+
+async def test_the_names_are_known_until_all_is_forgotten(
+    make_gateway: Callable[..., Gateway],
+    receiver: Receiver,
+    tmp_path: Path,
+    link: Link,
+    keys: Keys,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A target that was down at the first try is told every name at the second, though Redis has none of them."""
+    monkeypatch.setattr("whatshooked.people.PATIENCE", 1.0)
+    gateway = make_gateway(hook("h1", receiver.url()), event_logger=logged(tmp_path, targets=["file"]))
+    await gateway.start()
+    await gateway.post(body(WHO, message(WHO, "hello", "0001")))
+    await rows(gateway, 3)
+    events = tmp_path / "events"
+    events.rename(tmp_path / "aside")
+    events.write_text("in the way")
+    first = (await gateway.api("DELETE", f"/api/people/{WHO}?confirm=true", timeout=120)).json()
+    assert first["names"] == 2
+    assert any("could not be reached" in one for one in first["left"])
+    events.unlink()
+    (tmp_path / "aside").rename(events)
+    second = (await gateway.api("DELETE", f"/api/people/{WHO}?confirm=true", timeout=120)).json()
+    assert (second["names"], second["left"]) == (2, [])
+    assert second["log_rows"]["file"] >= 3
+    assert await link.call("KEYS", f"{keys.prefix}:forgetting:*") == []
 
 
 async def test_a_masked_log_forgets_by_events(

@@ -67,6 +67,15 @@ class Boot:
         return cls._reach(loaded.config, loaded.warnings)
 
     @classmethod
+    def watch(cls) -> "Boot":
+        """Begin a command that only watches, for as long as it likes: it never runs the server of the gateway."""
+        loaded = load(config_path())
+        config = loaded.config
+        logs.setup("warn", config.log_format)
+        url = config.redis.url or Embedded.address(Path(config.message_cache.data_path))
+        return cls(config, url, loaded.warnings)
+
+    @classmethod
     def _reach(cls, config: Config, warnings: tuple[str, ...]) -> "Boot":
         if config.redis.url:
             return cls(config, config.redis.url, warnings)
@@ -124,7 +133,9 @@ def read_again(config: Config) -> Config | None:
     found = loaded.config
     if _fixed(config) != _fixed(found):
         log.warn("A new address, Redis or store of files is used only after a restart")
-    log.info("Config reloaded", hooks=len(found.hooks), accounts=len(found.whatsapp))
+    logger = found.event_logger
+    logged = ",".join(logger.targets) if logger.enabled and logger.targets else "off"
+    log.info("Config reloaded", hooks=len(found.hooks), accounts=len(found.whatsapp), event_log=logged)
     return found
 
 

@@ -195,6 +195,10 @@ class Keys:
         """String, expires in a quarter of an hour: Meta refused much for the number's throughput. Writer: worker."""
         return f"{self.prefix}:account:{account_id}:slower"
 
+    def forgetting(self, digest: str) -> str:
+        """String, a week: the names of a person who is not forgotten everywhere yet, disguised. Writer: `forget`."""
+        return f"{self.prefix}:forgetting:{digest}"
+
     @property
     def arq(self) -> str:
         """Prefix of everything arq writes: its queue, the cron jobs and their results."""

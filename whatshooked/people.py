@@ -25,7 +25,7 @@ from whatshooked.meta.person import Person
 from whatshooked.stream.activity import Activity, Note
 from whatshooked.stream.follow import has_written, newest, shards
 from whatshooked.stream.link import Link
-from whatshooked.stream.person import RUN_AGAIN, Erased, erase, names_of
+from whatshooked.stream.person import RUN_AGAIN, Erased, drop_remembered, erase, names_of, remember, remembered
 from whatshooked.stream.person_files import purge_files
 from whatshooked.stream.registry import known_accounts, known_hooks
 
@@ -34,7 +34,9 @@ log = logs.get("people")
 #: Seconds that a target may take to write what was noted before the mark.
 PATIENCE = 60.0
 #: Times that it begins once more at most: somebody who writes all the time is not waited for.
-_ROUNDS = 5
+_ROUNDS = 8
+#: Seconds between two rounds, for who writes just now to come to an end.
+_BETWEEN = 1.0
 _GLANCE = 0.25
 
 
@@ -73,7 +75,9 @@ class Forgetting:
         ValueError for what has the form of neither, StreamUnavailable and StoreUnavailable.
         """
         person = await names_of(self._link, self._keys, name)
+        person = Person(person.names | await remembered(self._link, self._keys, name))
         await self._check(person)
+        await remember(self._link, self._keys, name, person)
         receipt = Receipt(person=logs.mask(name), names=len(person.names))
         masked, passing, event_ids = False, list[str](), set[str]()
         for _ in range(_ROUNDS):
@@ -84,12 +88,20 @@ class Forgetting:
             passing = [one for one in erased.left if RUN_AGAIN in one]
             if masked and not (erased.total or removed):
                 break
+            if masked:
+                await asyncio.sleep(_BETWEEN)
             event_ids |= erased.event_ids
-            await self._log(Person(person.names, event_ids if self._is_masked else ()), receipt, actor)
-            masked = True
+            known = Person(person.names, event_ids if self._is_masked else ())
+            if more := await self._log(known, receipt, actor) - person.names:
+                person = Person(person.names | more)
+                receipt.names = len(person.names)
+                await remember(self._link, self._keys, name, person)
+            masked = not more
         else:
             receipt.left.append("This person keeps writing: run this again")
         receipt.left += passing  # of the last round: what was in flight in one before is settled by now
+        if not receipt.left:
+            await drop_remembered(self._link, self._keys, name)
         receipt.left += self._unknown()
         receipt.left += await purge_files(self._link, self._folder())
         receipt.left = list(dict.fromkeys(receipt.left))
@@ -128,21 +140,25 @@ class Forgetting:
         """Return the folder of our own server, None of one that somebody else runs."""
         return None if self._config.redis.url else Path(self._config.message_cache.data_path) / "valkey"
 
-    async def _log(self, person: Person, receipt: Receipt, actor: str) -> None:
-        """Mask the person in every target, once nothing can write of them any more."""
+    async def _log(self, person: Person, receipt: Receipt, actor: str) -> set[str]:
+        """Mask the person in every target, once nothing can write of them any more; return other names found there."""
+        names: set[str] = set()
         await self._activity.tell(self._link, self._keys, Note(FORGOTTEN, state="forgotten", actor=actor))
         behind = await self._behind() if self._config.event_logger.enabled else set()
         for target in await asyncio.to_thread(self._targets, receipt):
             if target in behind:
-                receipt.left.append(f"Event log: {target} has yet to write what happened before; run this again")
+                waits = f"Event log: {target} has yet to write what happened before"
+                receipt.left.append(f"{waits}; see that a worker runs, and run this again")
             try:
-                rows, left = await asyncio.to_thread(self._forget_in, target, person)
+                rows, left, learned = await asyncio.to_thread(self._forget_in, target, person)
             except LogUnavailable as error:
                 receipt.log_rows.setdefault(target, 0)
                 receipt.left.append(f"Event log: {target} could not be reached, run this again: {error}")
                 continue
             receipt.log_rows[target] = receipt.log_rows.get(target, 0) + rows
             receipt.left += left
+            names |= learned
+        return names
 
     def _targets(self, receipt: Receipt) -> list[Name]:
         """Return the config's targets, and those that were some time ago and left rows in its places."""
@@ -162,10 +178,10 @@ class Forgetting:
                 receipt.left.append(f"Event log: nobody knows whether this database has rows of it: {error}")
         return list(found)
 
-    def _forget_in(self, name: Name, person: Person) -> tuple[int, Sequence[str]]:
+    def _forget_in(self, name: Name, person: Person) -> tuple[int, Sequence[str], frozenset[str]]:
         target = open_target(name, self._config)
         try:
-            return target.forget(person), target.leaves()
+            return target.forget(person), target.leaves(), target.learned()
         finally:
             target.close()
 

@@ -80,6 +80,8 @@ class Process:
         self._build()
         self._loops: dict[str, asyncio.Task[None]] = {}
         self._telling: asyncio.Task[None] | None = None
+        #: Target of the event log → records that it had lost at the last look.
+        self._lost: dict[str, int] = {}
         self._stopping = False
 
     def _build(self) -> None:
@@ -264,7 +266,13 @@ class Process:
         link, logger = self._links["other"], self.config.event_logger
         accounts = await self._outboxes.known(self.config)
         targets = logger.targets if logger.enabled else ()
-        await trim(link, shards(self.keys, accounts), targets, logger.buffer_bytes)
+        streams = shards(self.keys, accounts)
+        await trim(link, streams, targets, logger.buffer_bytes)
+        lost = {target: lag.dropped for target, lag in (await lags(link, streams, targets)).items()}
+        for target, count in lost.items():
+            if count > self._lost.get(target, count):
+                log.error("Records dropped before they were logged", target=target, records=count - self._lost[target])
+        self._lost = lost
 
     async def _keep_outboxes(self, _: list[str]) -> None:
         await self._outboxes.run_pass(self.config, is_steady=self._is_steady())

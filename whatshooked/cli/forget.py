@@ -25,13 +25,14 @@ def forget(options: argparse.Namespace) -> int:
             found = Forgetting(config, link, keys, store, await activity(config, keys, link))
             return await found.forget(name, actor=actor())
         except ValueError as error:
-            raise CommandRefused(f"{error}: give the number with its country code, or Meta's user id") from error
+            raise CommandRefused(str(error)) from error
         finally:
             await store.close()
 
     if not options.confirm:
         print("forgetting a person cannot be undone: add --confirm", file=sys.stderr)
         return 1
+    print("forgetting: this may take a minute ...", file=sys.stderr)
     receipt = with_redis(work)
     print(msgspec.json.encode(receipt).decode() if options.json else _text(receipt))
     return 1 if receipt.left else 0
@@ -48,7 +49,9 @@ def _text(receipt: Receipt) -> str:
         *((f"rows masked in {target}", count) for target, count in receipt.log_rows.items()),
     )
     width = max(len(what) for what, _ in counts)
-    lines = [f"{receipt.person} is forgotten ({receipt.names} names)"]
+    found = any(count for _, count in counts)
+    also = f", with {receipt.names - 1} other names of theirs" if receipt.names > 1 else ""
+    lines = [f"{receipt.person} is forgotten{also}" if found else f"nothing of {receipt.person} was found"]
     lines += [f"  {what:<{width}}  {count}" for what, count in counts]
     lines += [f"LEFT: {left}" for left in receipt.left]
     return "\n".join(lines)

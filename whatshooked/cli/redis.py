@@ -34,8 +34,15 @@ async def activity(config: Config, keys: Keys, link: Link) -> Activity:
 
 def with_redis(work: Callable[[Config, Keys, Link], Awaitable[Result]]) -> Result:
     """Return what `work` returns; raises ConfigError, EmbeddedError and StreamUnavailable."""
-    boot = Boot.peek()
+    return _run(Boot.peek(), work)
 
+
+def watching(work: Callable[[Config, Keys, Link], Awaitable[Result]]) -> Result:
+    """Do the same for a command that stays: it waits for the gateway's server, and never becomes it."""
+    return _run(Boot.watch(), work)
+
+
+def _run(boot: Boot, work: Callable[[Config, Keys, Link], Awaitable[Result]]) -> Result:
     async def main() -> Result:
         async with Link(boot.url) as link:
             return await work(boot.config, Keys(boot.config.redis.prefix), link)

@@ -107,6 +107,7 @@ def cautions(config: Config, today: date) -> Iterator[Finding]:
         yield from _hook(f"hooks[{n}]", hook, accounts)
     yield from _access(config)
     yield from _links(config)
+    yield from _log(config)
     if config.media.storage_options and config.media.storage is None:
         yield "media.storage_options", "without effect: files go to media.data_path; name the store in media.storage"
 
@@ -200,6 +201,14 @@ def _links(config: Config) -> Iterator[Finding]:
             f"missing, so links to files point at localhost, where hooks[{far[0]}] cannot fetch them; set it to where "
             "the gateway is reached",
         )
+
+
+def _log(config: Config) -> Iterator[Finding]:
+    logger = config.event_logger
+    if logger.enabled and not logger.targets:
+        yield "event_logger.targets", "is empty, so nothing is logged; name file, sqlite or postgres"
+    if logger.payloads and logger.mask:
+        yield "event_logger.payloads", "without effect beside event_logger.mask: a payload shows what the mask hides"
 
 
 def without_credentials(hook: Hook) -> Hook:

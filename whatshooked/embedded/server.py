@@ -61,6 +61,12 @@ class Embedded:
             _await_first_start(keeper)
         return cls(socket, keeper, notes)
 
+    @staticmethod
+    def address(data_path: Path) -> str:
+        """Return the URL of this data_path's server, whether it runs or not; raises EmbeddedError."""
+        folder = folders.prepare(data_path)
+        return f"unix://{folders.known_socket(folder) or runtime.socket_path(folder.path)}"
+
     @property
     def owner(self) -> bool:
         """Whether this process runs the server; changes when it takes over."""

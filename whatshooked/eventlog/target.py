@@ -58,6 +58,10 @@ class Target(Protocol):
         """Return, for the receipt of the last `forget`, what may still hold old bytes, a sentence each."""
         ...
 
+    def learned(self) -> frozenset[str]:
+        """Return other names of the person that the last `forget` found: whose message it is, Meta's id says."""
+        ...
+
     def close(self) -> None:
         """Let go of files and connections."""
         ...

@@ -9,6 +9,7 @@ of them stays, hashes alone: it keeps Meta's redelivery of a forgotten message f
 """
 
 import asyncio
+import hashlib
 import time
 from collections import Counter
 
@@ -149,3 +150,31 @@ async def _dialled(link: Link, keys: Keys, person: Person) -> set[str]:
             after = rows[-1].at, rows[-1].id
             found |= {row.to for row in rows if row.wamid and is_name(row.to) and person.is_named(row.wamid)}
     return found
+
+
+#: Seconds for which the names of somebody are remembered who is not forgotten everywhere yet.
+_REMEMBERED = 7 * 86_400
+
+
+async def remembered(link: Link, keys: Keys, name: str) -> set[str]:
+    """Return the names that an earlier try knew of a person, which nothing else may tell by now."""
+    found = await link.call("GET", _of(keys, name))
+    return set(msgspec.json.decode(_disguised(found), type=list[str])) if found else set()
+
+
+async def remember(link: Link, keys: Keys, name: str, person: Person) -> None:
+    """Keep a person's names until they are forgotten everywhere; no look through the keys sees them there."""
+    await link.call("SET", _of(keys, name), _disguised(msgspec.json.encode(sorted(person.names))), "EX", _REMEMBERED)
+
+
+async def drop_remembered(link: Link, keys: Keys, name: str) -> None:
+    """Forget the names, too."""
+    await link.call("DEL", _of(keys, name))
+
+
+def _of(keys: Keys, name: str) -> str:
+    return keys.forgetting(hashlib.blake2b(name.encode(), digest_size=16).hexdigest())
+
+
+def _disguised(text: bytes) -> bytes:
+    return bytes(255 - byte for byte in text)

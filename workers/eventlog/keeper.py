@@ -70,10 +70,11 @@ class Keeper:
         if self._process is not None and self._process.returncode is not None:
             log.error("The event log's process ended, starting another", code=self._process.returncode)
             self._process, self._not_before = None, time.monotonic() + _PAUSE
-        if self._of is not config or not (logger.enabled and logger.targets) or not await self._has_turn():
+        is_wanted = logger.enabled and bool(logger.targets) and await self._has_turn()
+        if self._of is not config or not is_wanted:
             await self._end()
         self._of = config
-        if self._process is None and time.monotonic() < self._turn_until and time.monotonic() >= self._not_before:
+        if is_wanted and self._process is None and time.monotonic() >= self._not_before:
             try:
                 await self._begin(config)
             except OSError as error:  # no memory or no room for one more process, just now
@@ -95,6 +96,7 @@ class Keeper:
         return True
 
     async def _begin(self, config: Config) -> None:
+        log.info("Event log is written", targets=",".join(config.event_logger.targets))
         path = os.pathsep.join(filter(None, (str(_ROOT), os.environ.get("PYTHONPATH", ""))))
         self._process = await asyncio.create_subprocess_exec(
             *COMMAND, stdin=asyncio.subprocess.PIPE, env=os.environ | {"PYTHONPATH": path}, start_new_session=True

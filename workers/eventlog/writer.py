@@ -48,6 +48,7 @@ class Writer:
         self._group = Group(self._link, target)
         self._composer = Composer(self._link, self._keys, task.event_logger)
         self._count = _ENTRIES // 8
+        self._is_down = False
         #: Whether records may have been read and not written: by a process that died, or before an error.
         self._looks_back = True
         self._retain_at = time.monotonic() + 5.0
@@ -60,10 +61,13 @@ class Writer:
             is_last = self.stopping.is_set()
             try:
                 rest = 0.0 if await self._step() else TICK
-                pause = _PAUSE[0]
+                if self._is_down:
+                    log.info("The event log is written again", target=self._name)
+                pause, self._is_down = _PAUSE[0], False
             except LogUnavailable as error:
                 metrics.LOG_ERRORS.labels(self._name).inc()
-                log.seldom("error", "The event log waits", target=self._name, error=str(error))
+                log.seldom("error", f"The event log waits: {self._name}", error=str(error))
+                self._is_down = True
                 rest, pause = pause, min(pause * 2, _PAUSE[1])
                 self._looks_back = True
             except StreamUnavailable as error:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from whatshooked.cli.eventlog.listening import Listening
 from whatshooked.cli.eventlog.paper import Paper
 from whatshooked.cli.eventlog.story import Shown, Story
-from whatshooked.cli.redis import with_redis
+from whatshooked.cli.redis import watching
 from whatshooked.config import Config
 from whatshooked.errors import StreamUnavailable
 from whatshooked.eventlog.row import Row
@@ -33,7 +33,7 @@ def tail(options: argparse.Namespace) -> int:
         await _listen(Listening(link, keys, config, options.since), screen)
         return 0
 
-    return with_redis(work)
+    return watching(work)
 
 
 class _Rows:

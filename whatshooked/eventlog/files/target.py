@@ -23,6 +23,7 @@ class FileTarget:
         self._folder = folder
         self._kept = kept
         self._packer = Packer(folder)
+        self._learned: set[str] = set()
         self._writer = Writer(folder, kept.rotate_bytes, self._packer.wake)
 
     def begin(self) -> None:
@@ -62,12 +63,17 @@ class FileTarget:
         """
         if not self._folder.is_dir():
             return 0
-        return upkeep.forget(self._folder, self._writer, person)
+        self._learned = set()
+        return upkeep.forget(self._folder, self._writer, person, self._learned)
 
     def leaves(self) -> list[str]:
         """Return what may still hold a forgotten person: files that cannot be read here."""
         with told(self._folder):
             return upkeep.unreadable(self._folder)
+
+    def learned(self) -> frozenset[str]:
+        """Return other names of the person that the last `forget` found."""
+        return frozenset(self._learned)
 
     def close(self) -> None:
         """Let go of the files; what is being compressed is begun anew by the next one."""

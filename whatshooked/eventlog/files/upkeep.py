@@ -46,19 +46,22 @@ def remove(folder: Path, kept: KeptFiles, now: int) -> Removed:
     return Removed(too_old, too_many_bytes)
 
 
-def forget(folder: Path, writer: Writer, person: Person) -> int:
-    """Mask a person in every file, the current one last; return how many lines. Raises LogUnavailable."""
+def forget(folder: Path, writer: Writer, person: Person, learned: set[str]) -> int:
+    """Mask a person in every file, the current one last; return how many lines. Raises LogUnavailable.
+
+    Other names of theirs that the files tell are added to `learned`.
+    """
     total, done = 0, set[tuple[str, int]]()
     while True:
         with writer.turn():
             packing.settle(folder)
             left = _ended_but(folder, done)
             if left:
-                total += masking.mask(left[0], person)
+                total += masking.mask(left[0], person, learned)
                 with contextlib.suppress(FileNotFoundError):
                     done.add((left[0].name, left[0].stat().st_ino))
                 continue
-            total += masking.mask(folder / CURRENT, person)
+            total += masking.mask(folder / CURRENT, person, learned)
             for part in (packing.PART, masking.PART):
                 (folder / part).unlink(missing_ok=True)
             if not _ended_but(folder, done):  # else logrotate moved the current one under our hands

@@ -26,6 +26,7 @@ _PREPARED = (
     "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = FULL",
     "PRAGMA secure_delete = ON",
+    "PRAGMA journal_size_limit = 4194304",
 )
 
 

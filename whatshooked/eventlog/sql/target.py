@@ -11,7 +11,7 @@ import msgspec
 from sqlalchemy import Connection, Engine, Table
 
 from whatshooked.config.model import Kept
-from whatshooked.eventlog.forgetting import masked
+from whatshooked.eventlog.forgetting import beside, masked
 from whatshooked.eventlog.row import Place, Row, Tally, Wanted, place
 from whatshooked.eventlog.sql import query
 from whatshooked.eventlog.sql.faults import told
@@ -38,6 +38,7 @@ class SqlTarget(ABC):
         self._kept = kept
         self._engine: Engine | None = None
         self._left: list[str] = []
+        self._learned: set[str] = set()
 
     def begin(self) -> None:
         """See that the database is there. Several may write a table: its primary key knows each row."""
@@ -82,10 +83,11 @@ class SqlTarget(ABC):
 
         So what a crash left undone is done by the next call.
         """
-        self._left = []
+        self._left, self._learned = [], set()
         count = 0
         wanted = Wanted(newest_first=False)
         while found := self._page(wanted, PAGE):
+            self._learned.update(filter(None, (beside(row, person) for row in found)))
             changed = [(row, new) for row in found if (new := masked(row, person)) is not row]
             if changed:
                 with self._connected() as engine:
@@ -99,6 +101,10 @@ class SqlTarget(ABC):
     def leaves(self) -> list[str]:
         """Return what the last `forget` could not reach."""
         return list(self._left)
+
+    def learned(self) -> frozenset[str]:
+        """Return other names of the person that the last `forget` found."""
+        return frozenset(self._learned)
 
     def close(self) -> None:
         """Close all connections."""
