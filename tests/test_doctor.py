@@ -332,3 +332,14 @@ async def test_files_that_cannot_be_stored_are_broken(gateway: Gateway, tmp_path
     said = await run("check", "-c", str(gateway.path))
     assert said.code == 78
     assert "media.storage_options.colour" in said.err
+
+
+async def test_a_target_of_the_log_that_cannot_be_written_is_broken(gateway: Gateway, tmp_path: Path) -> None:
+    """Each target has a line: what is fine says where it writes, what is not says what stands in its way."""
+    (tmp_path / "in the way").write_text("")
+    places = {"file_dir": str(tmp_path / "in the way" / "events"), "sqlite_path": str(tmp_path / "events.sqlite")}
+    gateway.document["event_logger"] = {"enabled": True, "targets": ["file", "sqlite"]} | places
+    gateway.write()
+    found = (await broken(gateway))["event log"]
+    assert "event_logger.file_dir" in found["text"]
+    assert (tmp_path / "events.sqlite").exists()

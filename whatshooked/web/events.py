@@ -108,7 +108,10 @@ def conditions(
 def on_log_unavailable(request: Request[Any, Any, Any], error: LogUnavailable) -> Response[Any]:
     """Answer 503 while a target does not serve, with its place and the remedy."""
     log.seldom("error", "The event log could not be asked", error=str(error))
-    return on_fault(request, Fault(503, "log_unavailable", "the event log does not answer", str(error)))
+    gateway: Gateway = request.app.state.gateway
+    targets = gateway.config.event_logger.targets
+    others = f"; or ask another of event_logger.targets: ?target={'|'.join(targets)}" if len(targets) > 1 else ""
+    return on_fault(request, Fault(503, "log_unavailable", "the event log does not answer", f"{error}{others}"))
 
 
 class EventsController(Controller):

@@ -8,6 +8,7 @@ import msgspec
 
 from whatshooked.boot import Boot, config_path
 from whatshooked.cli.doctor import checks, machine
+from whatshooked.cli.doctor.event_log import event_log
 from whatshooked.cli.doctor.findings import Finding
 from whatshooked.cli.doctor.gather import gather
 from whatshooked.cli.graph import connected
@@ -66,7 +67,8 @@ async def _of_accounts(accounts: list[tuple[Account, BusinessApi]], config: Conf
 
 async def _of_machine(config: Config, accounts: list[tuple[Account, BusinessApi]]) -> list[Finding]:
     found = await machine.gateway(address(config), accounts) if config.server.port else []
-    found += await machine.files(config) + machine.disk(config, embedded=not config.redis.url)
+    found += await machine.files(config) + await event_log(config)
+    found += machine.disk(config, embedded=not config.redis.url)
     return found + await machine.hooks(config.hooks)
 
 

@@ -26,7 +26,12 @@ from whatshooked.stream.link import Link
 ROOM, LITTLE = 2 << 30, 200 << 20
 _PATIENCE = 5.0
 #: What a full disk does, by the key that names its folder.
-_FULL = {"message_cache.data_path": "the intake", "media.data_path": "the storing of files"}
+_FULL = {
+    "message_cache.data_path": "the intake",
+    "media.data_path": "the storing of files",
+    "event_logger.file_dir": "that target of the event log",
+    "event_logger.sqlite_path": "that target of the event log",
+}
 #: What nobody stores: a webhook without an entry.
 _EMPTY = b'{"object":"whatsapp_business_account","entry":[]}'
 
@@ -121,6 +126,10 @@ def disk(config: Config, *, embedded: bool) -> list[Finding]:
     """Return whether the folders of this config have room."""
     folders = [("message_cache.data_path", config.message_cache.data_path)] if embedded else []
     folders += [] if config.media.storage else [("media.data_path", config.media.data_path)]
+    logger = config.event_logger
+    targets = logger.targets if logger.enabled else ()
+    folders += [("event_logger.file_dir", logger.file_dir)] if "file" in targets else []
+    folders += [("event_logger.sqlite_path", logger.sqlite_path)] if "sqlite" in targets else []
     return [_room(key, Path(folder), _free(Path(folder))) for key, folder in folders]
 
 

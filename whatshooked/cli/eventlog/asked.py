@@ -10,7 +10,7 @@ from whatshooked.boot import config_path
 from whatshooked.cli.eventlog.marks import FAILED
 from whatshooked.cli.program import fitting
 from whatshooked.config import Config, load
-from whatshooked.errors import CommandRefused
+from whatshooked.errors import CommandRefused, LogUnavailable
 from whatshooked.eventlog.row import Wanted, covers
 from whatshooked.eventlog.target import Target
 from whatshooked.eventlog.targets import asked_target, open_target
@@ -36,7 +36,12 @@ def opened(name: str) -> Iterator[Asked]:
     if found is None:
         raise CommandRefused(_why_not(config, name))
     with contextlib.closing(open_target(found, config)) as target:
-        yield Asked(config, target, found, _place(config, found))
+        try:
+            yield Asked(config, target, found, _place(config, found))
+        except LogUnavailable as error:
+            others = [one for one in config.event_logger.targets if one != found]
+            hint = f"; or ask another: --target {others[0]}" if others else ""
+            raise LogUnavailable(f"{error}{hint}") from error
 
 
 def wanted(options: argparse.Namespace, config: Config) -> Wanted:
