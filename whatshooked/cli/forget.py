@@ -50,7 +50,8 @@ def _text(receipt: Receipt) -> str:
     )
     width = max(len(what) for what, _ in counts)
     found = any(count for _, count in counts)
-    also = f", with {receipt.names - 1} other names of theirs" if receipt.names > 1 else ""
+    more = receipt.names - 1
+    also = f", with {more} other name{'s' * (more > 1)} of theirs" if more else ""
     lines = [f"{receipt.person} is forgotten{also}" if found else f"nothing of {receipt.person} was found"]
     lines += [f"  {what:<{width}}  {count}" for what, count in counts]
     lines += [f"LEFT: {left}" for left in receipt.left]
