@@ -20,8 +20,10 @@ from tests.streams import until
 from whatshooked.eventlog.row import Row, Wanted
 from whatshooked.eventlog.targets import open_target
 from whatshooked.keys import Keys
+from whatshooked.stream.activity import watch
 from whatshooked.stream.follow import FIRST_SHARD, lags
 from whatshooked.stream.link import Link
+from workers.process import Process
 
 __all__ = ["postgres"]
 
@@ -199,6 +201,34 @@ async def test_a_log_is_turned_on_by_a_reload(make_gateway: MakeGateway, receive
     await rows(gateway, 2, types=("config.reloaded",))
     await gateway.post(meta.webhook(meta.value(meta.text("after"))))
     assert [row.text for row in await rows(gateway, 1, types=("message.received",))] == ["after"]
+
+
+async def test_a_log_that_is_turned_off_is_not_written(
+    make_gateway: MakeGateway, receiver: Receiver, tmp_path: Path, link: Link, keys: Keys
+) -> None:
+    """Whoever watches has things noted, and no target gets them; nor is there a process for no target at all."""
+    gateway = make_gateway(hook("h1", receiver.url()), event_logger=logged(tmp_path))
+    await gateway.start()
+    (worker,) = gateway.workers
+    await gateway.post(meta.webhook(meta.value(meta.text("before"))))
+    before = await rows(gateway, 3)
+    for section in (logged(tmp_path, enabled=False), logged(tmp_path, targets=[])):
+        gateway.document["event_logger"] = section
+        gateway.write()
+        worker.reload()
+        await watch(link, keys)
+        await until(lambda: _has_no_process(worker))
+        count = len(receiver.received)
+        await gateway.post(meta.webhook(meta.value(meta.text("off"))))
+        await receiver.wait(count + 1)
+        await asyncio.sleep(1.0)
+        assert await _has_no_process(worker)
+    assert [row.text for row in read(gateway) if row.type == "message.received"] == ["before"]
+    assert len(read(gateway)) <= len(before) + 1
+
+
+async def _has_no_process(worker: Process) -> bool:
+    return worker._eventlog._process is None
 
 
 @pytest.mark.parametrize("mask", [["numbers"], ["texts"], ["numbers", "texts"]])

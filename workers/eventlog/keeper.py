@@ -108,7 +108,7 @@ class Keeper:
 
     async def _end(self) -> None:
         """Let the process write what is there, and end."""
-        process, self._process = self._process, None
+        process = self._process
         if process is None:
             return
         if process.stdin is not None:
@@ -120,3 +120,4 @@ class Keeper:
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
             await process.wait()
+        self._process = None

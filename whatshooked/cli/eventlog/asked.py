@@ -46,7 +46,7 @@ def opened(name: str) -> Iterator[Asked]:
 
 def wanted(options: argparse.Namespace, config: Config) -> Wanted:
     """Return the rows that options ask for, newest first; raises CommandRefused when there can be none."""
-    types = tuple(options.type)
+    types = tuple(part for one in options.type for part in one.split(",") if part)
     if options.failed:
         types = tuple(one for one in FAILED if not types or any(covers(pattern, one) for pattern in types))
         if not types:
@@ -58,7 +58,7 @@ def wanted(options: argparse.Namespace, config: Config) -> Wanted:
         conversation=conversation(options.conversation, config) if options.conversation else "",
         types=types,
         hook_id=options.hook,
-        states=tuple(options.state),
+        states=tuple(part for one in options.state for part in one.split(",") if part),
         event_id=options.event,
         text=options.error,
     )
