@@ -14,8 +14,10 @@ from tests.conftest import REPO
 from tests.test_setup import Process, descendants, ended, lives, wait_for
 
 #: Says its pid and lives on; SIGTERM does not end it.
+#: One write a line: two of them speak at the same moment.
 STUBBORN = (
-    "import os, signal, time; signal.signal(15, signal.SIG_IGN); print('up', os.getpid(), flush=True); time.sleep(60)"
+    "import os, signal, time; signal.signal(15, signal.SIG_IGN); "
+    "os.write(1, f'up {os.getpid()}\\n'.encode()); time.sleep(60)"
 )
 WILLING = "import time; print('up', flush=True); time.sleep(60)"
 #: Supervises what is given as arguments, and is quick about restarts.
