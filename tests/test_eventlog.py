@@ -19,9 +19,9 @@ from tests.simulated import Meta
 from tests.streams import until
 from whatshooked.eventlog.row import Row, Wanted
 from whatshooked.eventlog.targets import open_target
-from whatshooked.keys import Keys
+from whatshooked.keys import FIRST_SHARD, Keys
 from whatshooked.stream.activity import watch
-from whatshooked.stream.follow import FIRST_SHARD, lags
+from whatshooked.stream.follow import lags
 from whatshooked.stream.link import Link
 from workers.process import Process
 

@@ -33,7 +33,14 @@ def is_kept_unmatched(event_type: str) -> bool:
 
 def received_ms(event_id: str) -> int:
     """Return when an event entered the stream, in unix milliseconds: its id opens with it."""
-    return int(event_id.partition("-")[0])
+    return place(event_id)[0]
+
+
+def place(entry_id: str | bytes) -> tuple[int, int]:
+    """Return the two numbers of a stream's id, by which its entries are ordered: unix ms, and a count within it."""
+    text = entry_id.decode() if isinstance(entry_id, bytes) else entry_id
+    ms, _, seq = text.partition("-")
+    return int(ms), int(seq)
 
 
 class Event(msgspec.Struct, array_like=True, frozen=True):

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 GROUP = "workers"
 #: The consumer that owns entries which are routed and wait for hooks.
 PARKED = "_parked"
+#: The shard of the events, as the event log names it; an account's outgoing messages have one of their own.
+FIRST_SHARD = "0"
 #: The hook under which an event's file is fetched; no config may have a hook of this name.
 MEDIA_HOOK = "_media"
 

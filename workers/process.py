@@ -15,12 +15,12 @@ from whatshooked.errors import StreamUnavailable
 from whatshooked.events import EVENT_TYPES, Event
 from whatshooked.hooks.delivery import Sender
 from whatshooked.hooks.hook import Hooks, Switch
-from whatshooked.keys import Keys
+from whatshooked.keys import FIRST_SHARD, Keys
 from whatshooked.meta.graph import Graph
 from whatshooked.stream import durability
 from whatshooked.stream.activity import Activity
 from whatshooked.stream.consume import Consumer
-from whatshooked.stream.follow import FIRST_SHARD, lags, shards, trim
+from whatshooked.stream.follow import lags, shards, trim
 from whatshooked.stream.fsck import examine
 from whatshooked.stream.intake import Intake
 from whatshooked.stream.link import Link

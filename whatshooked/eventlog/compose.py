@@ -13,8 +13,8 @@ import msgspec
 
 from whatshooked import events, logs
 from whatshooked.config import EventLogger
-from whatshooked.eventlog.row import FIRST_SHARD, Place, Row, id_of
-from whatshooked.keys import Keys
+from whatshooked.eventlog.row import Place, Row, id_of
+from whatshooked.keys import FIRST_SHARD, Keys
 from whatshooked.meta import brief
 from whatshooked.meta.brief import Brief
 from whatshooked.stream.follow import Record, account_of
@@ -58,7 +58,7 @@ class Composer:
 
     async def _learn(self, event_ids: set[str], news: set[str]) -> dict[str, Brief]:
         """Return the briefs of events that are told of for the first time, whole; without their words keep them all."""
-        wanted = sorted((i for i in event_ids if i in news or i not in self._briefs), key=_order)
+        wanted = sorted((i for i in event_ids if i in news or i not in self._briefs), key=events.place)
         fresh: dict[str, Brief] = {}
         for start in range(0, len(wanted), _A_LOOK):
             for event_id, blob in (await self._blobs(wanted[start : start + _A_LOOK])).items():
@@ -124,12 +124,6 @@ class Composer:
 _NOTHING = Brief()
 
 
-def _order(event_id: str) -> tuple[int, int]:
-    """Return by what events are ordered."""
-    ms, _, seq = event_id.partition("-")
-    return int(ms), int(seq)
-
-
 def _is_out(record: Record) -> bool:
     return record.shard != FIRST_SHARD
 
@@ -154,7 +148,7 @@ def _assembled(record: Record, known: Brief, event_id: str, hook_id: str) -> Row
         note.error or (known.error if is_new else ""),
         note.actor,
         known.text if is_new else "",
-        note.data or (known.payload if is_new or _is_out(record) else ""),
+        known.payload if is_new or _is_out(record) else "",
     )
 
 

@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 import msgspec
 
-#: Shard of the events; an account's outgoing messages have one of their own.
-FIRST_SHARD = "0"
+from whatshooked.keys import FIRST_SHARD
+
 _id = re.compile(r"(?:(.+):)?([0-9]{1,15})-([0-9]{1,15})", re.DOTALL)
 
 

@@ -24,7 +24,7 @@ _pack = msgspec.msgpack.Encoder().encode
 
 
 class Note(msgspec.Struct, array_like=True, frozen=True):
-    """What was done, and how it ended; what does not apply is empty. `data` is more, as a JSON object."""
+    """What was done, and how it ended; what does not apply is empty."""
 
     type: str
     account_id: str = ""
@@ -35,7 +35,6 @@ class Note(msgspec.Struct, array_like=True, frozen=True):
     duration_ms: float = 0.0
     error: str = ""
     actor: str = ""
-    data: str = ""
 
 
 class Told(msgspec.Struct, array_like=True, frozen=True):

@@ -11,7 +11,7 @@ from whatshooked import events
 from whatshooked.errors import StreamUnavailable
 from whatshooked.events import Event
 from whatshooked.keys import GROUP, Keys
-from whatshooked.stream.link import Link, Reply, checked
+from whatshooked.stream.link import Link, Reply, checked, named
 from whatshooked.stream.record import Record, record
 
 #: Entries that one call of a listing or of `stats` looks at in one round trip.
@@ -146,7 +146,7 @@ class Cache:
         if isinstance(groups, Exception) or not groups:
             return 0
         row = groups[0]
-        return int(row[row.index(b"lag") + 1] or 0) if b"lag" in row else 0
+        return int(named(row, b"lag") or 0) if b"lag" in row else 0
 
 
 def _cached(

@@ -12,7 +12,7 @@ import msgspec
 
 from whatshooked.keys import GROUP, MEDIA_HOOK, PARKED, Keys
 from whatshooked.stream.activity import NOBODY, Activity, Note, began, packed, record
-from whatshooked.stream.link import Link, Reply, checked
+from whatshooked.stream.link import Link, checked, named
 
 #: Entries of one read, and of one ROUTE.
 READ_COUNT = 256
@@ -153,7 +153,7 @@ class Consumer:
     async def dead_consumers(self) -> list[str]:
         """Return the consumers whose process shows no sign of life; raises StreamUnavailable."""
         names = [
-            _field(row, b"name").decode()
+            named(row, b"name").decode()
             for row in await self._link.call("XINFO", "CONSUMERS", self._keys.events, GROUP)
         ]
         others = [name for name in names if name not in (PARKED, self.name)]
@@ -192,8 +192,3 @@ def _told(route: Route) -> tuple[int, bytes]:
 def _start(want: Want) -> int:
     """Return how a hook's share of an entry begins, as ROUTE reads it."""
     return 2 if want.held else int(want.leased)
-
-
-def _field(row: list[Reply], name: bytes) -> bytes:
-    value: bytes = row[row.index(name) + 1]
-    return value

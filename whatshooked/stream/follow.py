@@ -5,14 +5,13 @@ from typing import NamedTuple
 
 import msgspec
 
-from whatshooked import logs
+from whatshooked import events, logs
 from whatshooked.errors import StreamUnavailable
-from whatshooked.keys import Keys
+from whatshooked.keys import FIRST_SHARD, Keys
 from whatshooked.stream.activity import Note, Told
-from whatshooked.stream.link import Link, Reply, checked
+from whatshooked.stream.link import Link, Reply, checked, named
 
-#: Shard of the events; an account's outgoing messages are in one of their own, named after it.
-FIRST_SHARD = "0"
+#: How the shard of an account's outgoing messages begins; the account's name follows.
 _OUT = "out/"
 #: The consumer of every group: its writer, whichever process that is.
 WRITER = "writer"
@@ -73,7 +72,7 @@ def unfold(shard: str, entry_id: str, fields: Sequence[bytes]) -> list[Record]:
         told = _decode(fields[3])
     except (msgspec.MsgspecError, UnicodeDecodeError):
         told = [Told("", Note("event.unreadable"))] * int(fields[1])
-    ms, seq = map(int, entry_id.split("-"))
+    ms, seq = events.place(entry_id)
     first = seq - len(told) + 1
     return [Record(shard, ms, first + i, one, entry_id) for i, one in enumerate(told)]
 
@@ -146,16 +145,21 @@ async def trim(link: Link, streams: dict[str, tuple[str, str]], targets: Iterabl
 
 
 async def lags(link: Link, streams: dict[str, tuple[str, str]], targets: Iterable[str]) -> dict[str, Lag]:
-    """Return how far each target is behind, over all shards; raises StreamUnavailable."""
-    now = await link.now()
-    found = {}
-    for target in targets:
-        oldest, lost = now, 0
-        for stream, dropped in streams.values():
-            oldest = min(oldest, await _oldest_unwritten(link, stream, group_of(target), now))
-            lost += int(await link.call("HGET", dropped, group_of(target)) or 0)
-        found[target] = Lag((now - oldest) / 1000, lost)
-    return found
+    """Return how far each target is behind, over all shards, in a few round trips; raises StreamUnavailable."""
+    now, groups = await link.now(), {target: group_of(target) for target in targets}
+    asked = [(stream, group) for stream, _ in streams.values() for group in groups.values()]
+    lost = [("HGET", dropped, group) for _, dropped in streams.values() for group in groups.values()]
+    replies = await link.batch([("XPENDING", *one) for one in asked] + [("XINFO", "GROUPS", one[0]) for one in asked])
+    pending, told = replies[: len(asked)], replies[len(asked) :]
+    reached = [_reached(row, group) for row, (_, group) in zip(told, asked, strict=True)]
+    following = [("XRANGE", stream, f"({at}", "+", "COUNT", 1) for (stream, _), at in zip(asked, reached, strict=True)]
+    counts, rows = checked(await link.batch(lost)), checked(await link.batch(following))
+    oldest, dropped = dict.fromkeys(groups.values(), now), dict.fromkeys(groups.values(), 0)
+    for (_, group), held, unread, count in zip(asked, pending, rows, counts, strict=True):
+        first = held[1] if not isinstance(held, Exception) and held[0] else unread[0][0] if unread else None
+        oldest[group] = min(oldest[group], events.place(first)[0] if first else now)
+        dropped[group] += int(count or 0)
+    return {target: Lag((now - oldest[group]) / 1000, dropped[group]) for target, group in groups.items()}
 
 
 async def newest(link: Link, streams: dict[str, tuple[str, str]]) -> dict[str, str]:
@@ -174,40 +178,31 @@ async def has_written(link: Link, streams: dict[str, tuple[str, str]], target: s
             continue
         if isinstance(pending, Exception) or isinstance(groups, Exception):
             return False
-        name = group_of(target).encode()
-        reached = next((_field(row, b"last-delivered-id") for row in groups if _field(row, b"name") == name), b"0-0")
-        if _order(reached.decode()) < _order(last) or (pending[0] and _order(pending[1].decode()) <= _order(last)):
+        reached = _reached(groups, group_of(target))
+        if events.place(reached) < events.place(last) or (
+            pending[0] and events.place(pending[1]) <= events.place(last)
+        ):
             return False
     return True
 
 
-def _order(entry_id: str) -> tuple[int, int]:
-    ms, _, seq = entry_id.partition("-")
-    return int(ms), int(seq)
-
-
-async def _oldest_unwritten(link: Link, stream: str, group: str, now: int) -> int:
-    pending, groups = await link.batch([("XPENDING", stream, group), ("XINFO", "GROUPS", stream)])
-    if isinstance(groups, Exception):  # nothing was ever noted
-        return now
-    if not isinstance(pending, Exception) and pending[0]:
-        return _ms(pending[1])
-    named = (_field(row, b"last-delivered-id") for row in groups if _field(row, b"name") == group.encode())
-    reached = next(named, b"0-0")  # a group that is not there yet has read nothing
-    rows = await link.call("XRANGE", stream, f"({reached.decode()}", "+", "COUNT", 1)
-    return _ms(rows[0][0]) if rows else now
+def _reached(groups: Reply, name: str) -> str:
+    """Return the last entry that a group has read; one that is not there yet, or without a stream, has read none."""
+    rows = [] if isinstance(groups, Exception) else groups
+    found = (named(row, b"last-delivered-id").decode() for row in rows if named(row, b"name") == name.encode())
+    return next(found, "0-0")
 
 
 async def _groups(link: Link, stream: str) -> list[str]:
     (reply,) = await link.batch([("XINFO", "GROUPS", stream)])
-    return [] if isinstance(reply, Exception) else [_field(row, b"name").decode() for row in reply]
+    return [] if isinstance(reply, Exception) else [named(row, b"name").decode() for row in reply]
 
 
 async def _end(link: Link, stream: str, group: str) -> None:
     """End the group of a target that left the config, and say what it had not written."""
     rows = await link.call("XINFO", "GROUPS", stream)
     left = sum(
-        int(_field(r, b"lag") or 0) + int(_field(r, b"pending")) for r in rows if _field(r, b"name") == group.encode()
+        int(named(r, b"lag") or 0) + int(named(r, b"pending")) for r in rows if named(r, b"name") == group.encode()
     )
     await link.call("XGROUP", "DESTROY", stream, group)
     if left:
@@ -216,16 +211,7 @@ async def _end(link: Link, stream: str, group: str) -> None:
 
 async def _is_gone(link: Link, stream: str, group: str) -> bool:
     rows = await link.call("XINFO", "CONSUMERS", stream, group)
-    return all(int(_field(row, b"idle")) > GONE_MS for row in rows)
-
-
-def _ms(entry_id: bytes) -> int:
-    return int(entry_id.partition(b"-")[0])
-
-
-def _field(row: list[Reply], name: bytes) -> bytes:
-    value: bytes = row[row.index(name) + 1]
-    return value
+    return all(int(named(row, b"idle")) > GONE_MS for row in rows)
 
 
 class Live:

@@ -5,6 +5,7 @@ pipeline object or a coroutine per command. Only this folder speaks X* commands 
 """
 
 import asyncio
+import re
 from collections.abc import Sequence
 from importlib import resources
 from typing import Any, Self
@@ -24,6 +25,10 @@ Reply = Any
 TIMEOUT = 5.0
 
 
+#: How a script takes in what several have in common.
+_included = re.compile(r"^-- include (shared/\w+)\.lua\n", re.MULTILINE)
+
+
 def _text(name: str) -> str:
     return resources.files("whatshooked.stream").joinpath("scripts", f"{name}.lua").read_text()
 
@@ -33,7 +38,7 @@ class Script:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.text = _text(name).replace("-- include shared/note.lua\n", _text("shared/note"))
+        self.text = _included.sub(lambda found: _text(found[1]), _text(name))
         self.sha = ""
 
     def call(self, keys: Sequence[str], *args: str | bytes | float) -> Command:
@@ -188,6 +193,11 @@ def checked(replies: list[Reply]) -> list[Reply]:
         if isinstance(reply, RedisError):
             raise StreamUnavailable(str(reply)) from reply
     return replies
+
+
+def named(row: list[Reply], name: bytes) -> Reply:
+    """Return a value of a reply that names each before it, as XINFO's do; raises ValueError without it."""
+    return row[row.index(name) + 1]
 
 
 def _hung_up(connection: Connection) -> bool:

@@ -14,6 +14,7 @@ from whatshooked.keys import Keys, OutboxKeys
 from whatshooked.stream.fsck import Disagreement, scan
 from whatshooked.stream.link import Command, Link, Reply, checked
 from whatshooked.stream.outbox import STATES
+from whatshooked.stream.registry import known_accounts
 
 #: What each disagreement means and how it is mended.
 MEANINGS = {
@@ -48,7 +49,7 @@ async def examine_outboxes(link: Link, keys: Keys, *, repair: bool) -> list[Disa
     """
     named = await _named(link, keys)
     # Behind it: an account is listed before its first message is there.
-    listed = {name.decode() for name in await link.call("SMEMBERS", keys.accounts)}
+    listed = set(await known_accounts(link, keys))
     found = [Disagreement(account_id, "account_not_listed", "") for account_id in named if account_id not in listed]
     if repair and found:
         await link.call("SADD", keys.accounts, *(one.id for one in found))

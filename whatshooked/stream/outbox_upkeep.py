@@ -13,7 +13,7 @@ from whatshooked.stream.activity import NOBODY, Activity
 from whatshooked.stream.link import Link, checked
 from whatshooked.stream.memory import FULL, shortage
 from whatshooked.stream.outbox import FINISHED, STATES, State
-from whatshooked.stream.registry import REMOVED_AFTER_MS
+from whatshooked.stream.registry import REMOVED_AFTER_MS, known_accounts
 
 #: Finished messages of one account that are remembered at most, however young they are.
 MOST_FINISHED = 100_000
@@ -56,7 +56,7 @@ class OutboxUpkeep:
         if ids - self._listed:
             await self._link.call("SADD", self._keys.accounts, *ids)
             self._listed = ids
-        others = {name.decode() for name in await self._link.call("SMEMBERS", self._keys.accounts)} - ids
+        others = set(await known_accounts(self._link, self._keys)) - ids
         return [*ids, *sorted(others)]
 
     async def forget(self, account_id: str, before_ms: int) -> int:

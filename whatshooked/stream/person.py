@@ -23,6 +23,7 @@ from whatshooked.stream.outbox_view import OutboxView, Place
 from whatshooked.stream.person_events import PersonEvents, Remove, named
 from whatshooked.stream.person_keys import PersonKeys
 from whatshooked.stream.person_names import beside, is_name
+from whatshooked.stream.registry import known_accounts
 
 #: Seconds for which events in flight are waited for: a hook answers within 30, or fails.
 PATIENCE = 45.0
@@ -144,9 +145,9 @@ async def _dialled(link: Link, keys: Keys, person: Person) -> set[str]:
     Meta knows some numbers by another form than people dial (in Brazil, Mexico and Argentina).
     """
     view, found = OutboxView(link, keys), set[str]()
-    for account in await link.call("SMEMBERS", keys.accounts):
+    for account_id in await known_accounts(link, keys):
         after: Place | None = None
-        while rows := await view.page(account.decode(), after=after, limit=_PAGE):
+        while rows := await view.page(account_id, after=after, limit=_PAGE):
             after = rows[-1].at, rows[-1].id
             found |= {row.to for row in rows if row.wamid and is_name(row.to) and person.is_named(row.wamid)}
     return found

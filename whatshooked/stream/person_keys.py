@@ -7,6 +7,7 @@ but hashes, stream ids and names of hooks, are many, and are passed over: `seen`
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
+from whatshooked import events
 from whatshooked.keys import Keys
 from whatshooked.meta.person import Person
 from whatshooked.stream.fsck import scan
@@ -123,7 +124,7 @@ class PersonKeys:
         """Delete entries of a stream that all its groups have done with; the others are not theirs to lose."""
         groups = await self._link.call("XINFO", "GROUPS", name)
         reached = [await self._reached(name, group) for group in groups]
-        done = [i for i in ids if all(_place(i) < place for place in reached)]
+        done = [i for i in ids if all(events.place(i) < place for place in reached)]
         if len(done) < len(ids):
             self.waiting.add(name)
         if done:
@@ -133,14 +134,9 @@ class PersonKeys:
         """Return the first place in a stream that a group has not done with."""
         told = dict(zip(group[::2], group[1::2], strict=True))
         if told[b"pending"]:
-            return _place((await self._link.call("XPENDING", name, told[b"name"]))[1])
-        ms, seq = _place(told[b"last-delivered-id"])
+            return events.place((await self._link.call("XPENDING", name, told[b"name"]))[1])
+        ms, seq = events.place(told[b"last-delivered-id"])
         return ms, seq + 1
-
-
-def _place(entry_id: bytes) -> tuple[int, int]:
-    ms, _, seq = entry_id.partition(b"-")
-    return int(ms), int(seq)
 
 
 def _look_at(name: str, kind: bytes, at: bytes) -> Command:

@@ -9,6 +9,7 @@ from whatshooked.keys import Keys
 from whatshooked.stream import activity
 from whatshooked.stream.follow import Live, Record, shards
 from whatshooked.stream.link import Link
+from whatshooked.stream.registry import known_accounts
 
 #: Seconds between two times that we say that somebody watches, and look for new accounts.
 _SAY_EVERY = activity.WATCH_SECONDS / 4
@@ -43,7 +44,7 @@ class Listening:
 
     async def _begin(self) -> None:
         """Hear the shards that there are by now."""
-        known = {name.decode() for name in await self._link.call("SMEMBERS", self._keys.accounts)}
+        known = set(await known_accounts(self._link, self._keys))
         streams = shards(self._keys, known | self._accounts)
         fresh = {shard: streams[shard] for shard in streams.keys() - self._heard}
         if fresh:

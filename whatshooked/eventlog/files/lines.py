@@ -8,7 +8,8 @@ from typing import NamedTuple
 import msgspec
 
 from whatshooked.eventlog.files.names import day
-from whatshooked.eventlog.row import FIRST_SHARD, Place, Row, Wanted, is_wanted, place
+from whatshooked.eventlog.row import Place, Row, Wanted, is_wanted, place
+from whatshooked.keys import FIRST_SHARD
 
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(Row)

@@ -23,7 +23,7 @@ from whatshooked.eventlog.files.names import PACKED, ended
 PART = ".pack.part"
 _LOCK = ".packing"
 
-log = logs.get("event_logger")
+log = logs.get("eventlog")
 
 
 class Packer:

@@ -15,12 +15,7 @@ local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 local told = {}
 local base, media, hold = 5 + 2 * #hooks, ARGV[6], tonumber(ARGV[7])
 
-local function later(a, b)
-  local am, as = string.match(a, '^(%d+)-(%d+)$')
-  local bm, bs = string.match(b, '^(%d+)-(%d+)$')
-  am, as, bm, bs = tonumber(am), tonumber(as), tonumber(bm), tonumber(bs)
-  return am > bm or (am == bm and as > bs)
-end
+-- include shared/later.lua
 
 local delivered = '0-0'
 local groups = redis.pcall('XINFO', 'GROUPS', events) -- an error when nothing ever came in

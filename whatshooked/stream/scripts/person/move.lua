@@ -14,12 +14,7 @@ local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 if #redis.call('XRANGE', events, id, id) == 0 then return 'gone' end
 
-local function later(a, b)
-  local am, as = string.match(a, '^(%d+)-(%d+)$')
-  local bm, bs = string.match(b, '^(%d+)-(%d+)$')
-  am, as, bm, bs = tonumber(am), tonumber(as), tonumber(bm), tonumber(bs)
-  return am > bm or (am == bm and as > bs)
-end
+-- include shared/later.lua
 
 local pending, delivered
 for _, info in ipairs(redis.call('XINFO', 'GROUPS', events)) do
