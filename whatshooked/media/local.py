@@ -23,6 +23,7 @@ from typing import IO
 
 import msgspec
 
+from whatshooked import disk
 from whatshooked.media import names
 from whatshooked.media.faults import told
 from whatshooked.media.part import Part, clear
@@ -122,7 +123,7 @@ class LocalStore:
         folder = names.account_folder(account_id)
         self._describe(folder, filename, about)
         place = self._folder / folder / filename
-        _make(place.parent)
+        disk.make(place.parent)
         for tries_left in reversed(range(_TRIES)):
             try:
                 self._share(part, self._content(about.sha256), place, about.size)
@@ -132,11 +133,11 @@ class LocalStore:
                     raise
         # Together: the first brings the others' changes along, as a rule.
         for changed in (self._content(about.sha256).parent, self._about(folder, filename).parent, place.parent):
-            _sync(changed)
+            disk.sync(changed)
 
     def _share(self, part: Path, content: Path, place: Path, size: int) -> None:
         """Make `place` the content's second name, and a temporary file the content unless there is one."""
-        _make(content.parent)
+        disk.make(content.parent)
         try:
             self._offer(part, content, size)
             self._link(content, place)
@@ -165,7 +166,7 @@ class LocalStore:
 
     def _describe(self, folder: str, filename: str, about: About) -> None:
         place = self._about(folder, filename)
-        _make(place.parent)
+        disk.make(place.parent)
         fresh = self._parts / uuid.uuid4().hex
         try:
             with fresh.open("xb") as file:
@@ -263,7 +264,7 @@ class LocalStore:
         described.unlink(missing_ok=True)
         for changed in (place.parent, described.parent):
             with contextlib.suppress(FileNotFoundError):
-                _sync(changed)
+                disk.sync(changed)
 
     def _tidy(self) -> Tidied:
         before = time.time() - YOUNG
@@ -321,19 +322,3 @@ def _folders(path: Path) -> list[str]:
 def _entries(path: Path) -> "Iterator[os.DirEntry[str]]":
     with contextlib.suppress(FileNotFoundError), os.scandir(path) as found:
         yield from found
-
-
-def _make(folder: Path) -> None:
-    """Make a folder, and those above it, that outlive a power cut."""
-    if not folder.is_dir():
-        _make(folder.parent)
-        folder.mkdir(exist_ok=True)
-        _sync(folder.parent)
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -6,22 +6,15 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from whatshooked.disk import make as make_folder
+from whatshooked.disk import sync
+
+__all__ = ["create", "keep_as", "locked", "make", "replace", "sync", "take", "write_all"]
+
 
 def make(folder: Path) -> None:
-    """Make a folder, and those above it, that outlive a power cut."""
-    if not folder.is_dir():
-        make(folder.parent)
-        folder.mkdir(mode=0o750, exist_ok=True)  # what customers wrote is not for everybody on the machine
-        sync(folder.parent)
-
-
-def sync(folder: Path) -> None:
-    """Have the names in a folder outlive a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    """Make the folder: what customers wrote is not for everybody on the machine."""
+    make_folder(folder, 0o750)
 
 
 def create(path: Path, flags: int) -> int:
