@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import REPO
+from tests.disks import disk_of
 from tests.log_files import DAY, NOON, Kill, close_all, kept, logs, numbered, row, seen, shown, target
 from whatshooked.config import KeptFiles
 from whatshooked.errors import LogUnavailable
@@ -47,13 +48,9 @@ while done < most:
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A disk of 1 MB; needs the right to mount."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", folder], check=False).returncode:
-        pytest.skip("no right to mount a small disk here: run as root")
-    yield folder
-    close_all()
-    subprocess.run(["umount", folder], check=True)
+    with disk_of("1m", tmp_path / "disk") as folder:
+        yield folder
+        close_all()
 
 
 def test_rows_are_lines_in_order(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import REPO
+from tests.disks import disk_of
 from tests.stored import JPEG, all_held, files, found, keep
 from whatshooked.errors import StoreUnavailable
 from whatshooked.media.local import LocalStore
@@ -53,12 +54,8 @@ def store(tmp_path: Path) -> LocalStore:
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A disk of 2 MB; needs the right to mount."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", folder], check=False).returncode:
-        pytest.skip("no right to mount a small disk here: run as root")
-    yield folder
-    subprocess.run(["umount", folder], check=True)
+    with disk_of("2m", tmp_path / "disk") as folder:
+        yield folder
 
 
 def run(*program: str) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import Gateway, hook
+from tests.disks import disk_of
 from tests.files import downloads, lookups, message, of_meta, on_disk, post, quiet, stored
 from tests.receiver import Receiver, status
 from tests.simulated import Meta, simulated
@@ -262,15 +263,8 @@ async def test_an_unknown_account_costs_no_other(
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A folder on a disk of its own with a hundred kilobytes."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=100k", "tmpfs", str(folder)], capture_output=True, check=False
-    )
-    if mounted.returncode:
-        pytest.skip(f"no disk can be mounted here: {mounted.stderr.decode().strip()}")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
+    with disk_of("100k", tmp_path / "disk") as folder:
+        yield folder
 
 
 async def test_a_full_disk_keeps_no_message(

@@ -79,27 +79,33 @@ class Forgetting:
         await self._check(person)
         await remember(self._link, self._keys, name, person)
         receipt = Receipt(person=logs.mask(name), names=len(person.names))
-        masked, passing, event_ids = False, list[str](), set[str]()
+
+        async def remove(found: set[tuple[str, str]]) -> None:
+            receipt.files += await files.remove(self._store, found)
+
+        # What is left of the last round: what was so in one before may be settled by now.
+        masked, left, of_log, event_ids = False, list[str](), list[str](), set[str]()
         for _ in range(_ROUNDS):
-            erased = await erase(self._link, self._keys, person, self._remove(receipt))
+            erased = await erase(self._link, self._keys, person, remove)
             removed = await files.forget(self._store, person)
             receipt.files += removed
             _add(receipt, erased)
-            passing = [one for one in erased.left if RUN_AGAIN in one]
+            left = [one for one in erased.left if RUN_AGAIN in one]
             if masked and not (erased.total or removed):
                 break
             if masked:
                 await asyncio.sleep(_BETWEEN)
             event_ids |= erased.event_ids
             known = Person(person.names, event_ids if self._is_masked else ())
-            if more := await self._log(known, receipt, actor) - person.names:
+            names, of_log = await self._log(known, receipt, actor)
+            if more := names - person.names:
                 person = Person(person.names | more)
                 receipt.names = len(person.names)
                 await remember(self._link, self._keys, name, person)
             masked = not more
         else:
             receipt.left.append("This person keeps writing: run this again")
-        receipt.left += passing  # of the last round: what was in flight in one before is settled by now
+        receipt.left += left + of_log
         if not receipt.left:
             await drop_remembered(self._link, self._keys, name)
         receipt.left += self._unknown()
@@ -133,35 +139,38 @@ class Forgetting:
             "the texts in them go with event_logger.*.max_age_days"
         ]
 
-    def _remove(self, receipt: Receipt) -> "_Remove":
-        return _Remove(self._store, receipt)
-
     def _folder(self) -> Path | None:
         """Return the folder of our own server, None of one that somebody else runs."""
         return None if self._config.redis.url else Path(self._config.message_cache.data_path) / "valkey"
 
-    async def _log(self, person: Person, receipt: Receipt, actor: str) -> set[str]:
-        """Mask the person in every target, once nothing can write of them any more; return other names found there."""
-        names: set[str] = set()
+    async def _log(self, person: Person, receipt: Receipt, actor: str) -> tuple[set[str], list[str]]:
+        """Mask the person in every target, once nothing can write of them any more.
+
+        Returns other names found there, and what is left, a sentence each.
+        """
+        names, told = set[str](), list[str]()
         await self._activity.tell(self._link, self._keys, Note(FORGOTTEN, state="forgotten", actor=actor))
         behind = await self._behind() if self._config.event_logger.enabled else set()
-        for target in await asyncio.to_thread(self._targets, receipt):
+        for target in await asyncio.to_thread(self._targets, told):
             if target in behind:
                 waits = f"Event log: {target} has yet to write what happened before"
-                receipt.left.append(f"{waits}; see that a worker runs, and run this again")
+                told.append(f"{waits}; see that a worker runs, and run this again")
             try:
                 rows, left, learned = await asyncio.to_thread(self._forget_in, target, person)
             except LogUnavailable as error:
                 receipt.log_rows.setdefault(target, 0)
-                receipt.left.append(f"Event log: {target} could not be reached, run this again: {error}")
+                told.append(f"Event log: {target} could not be reached, run this again: {error}")
                 continue
             receipt.log_rows[target] = receipt.log_rows.get(target, 0) + rows
-            receipt.left += left
+            told += left
             names |= learned
-        return names
+        return names, told
 
-    def _targets(self, receipt: Receipt) -> list[Name]:
-        """Return the config's targets, and those that were some time ago and left rows in its places."""
+    def _targets(self, told: list[str]) -> list[Name]:
+        """Return the config's targets, and those that were some time ago and left rows in its places.
+
+        What cannot be known of them is added to `told`.
+        """
         from whatshooked.eventlog.sql.postgres import PostgresTarget  # it brings what costs a start half a second
 
         logger, database = self._config.event_logger, self._config.database
@@ -175,7 +184,7 @@ class Forgetting:
                 if PostgresTarget(database, logger.table_name, logger.postgres).is_there():
                     found["postgres"] = None
             except LogUnavailable as error:
-                receipt.left.append(f"Event log: nobody knows whether this database has rows of it: {error}")
+                told.append(f"Event log: nobody knows whether this database has rows of it: {error}")
         return list(found)
 
     def _forget_in(self, name: Name, person: Person) -> tuple[int, Sequence[str], frozenset[str]]:
@@ -197,17 +206,6 @@ class Forgetting:
                 break
             await asyncio.sleep(_GLANCE)
         return waiting
-
-
-class _Remove:
-    """Removes the files of events that are about to be deleted, and counts them."""
-
-    def __init__(self, store: Store, receipt: Receipt) -> None:
-        self._store = store
-        self._receipt = receipt
-
-    async def __call__(self, found: set[tuple[str, str]]) -> None:
-        self._receipt.files += await files.remove(self._store, found)
 
 
 def _add(receipt: Receipt, erased: Erased) -> None:

@@ -12,10 +12,10 @@ from collections.abc import Sequence
 import msgspec
 
 from whatshooked import events, logs
-from whatshooked.config import EventLogger
+from whatshooked.config import Config, EventLogger
 from whatshooked.eventlog.row import Place, Row, id_of
 from whatshooked.keys import FIRST_SHARD, Keys
-from whatshooked.meta import brief
+from whatshooked.meta import brief, phone
 from whatshooked.meta.brief import Brief
 from whatshooked.stream.follow import Record, account_of
 from whatshooked.stream.link import Link, checked
@@ -202,6 +202,15 @@ def _said(body: str) -> str:
         return msgspec.json.decode(body, type=_Body).text.body if body else ""
     except msgspec.MsgspecError:
         return ""
+
+
+def conversation(who: str, config: Config) -> str:
+    """Return a customer as rows name them, whom somebody names as people write numbers: masked where the log is."""
+    try:
+        found = phone.normalise(who, config.server.default_country_code)
+    except ValueError:
+        found = phone.bare(who) if phone.kind(who) == "phone" else who
+    return logs.mask(found) if "numbers" in config.event_logger.mask else found
 
 
 def moment(ms: int) -> str:

@@ -21,9 +21,9 @@ from whatshooked.config import Config
 from whatshooked.config.model import Target
 from whatshooked.errors import LogUnavailable
 from whatshooked.eventlog import export
+from whatshooked.eventlog.compose import conversation
 from whatshooked.eventlog.row import Place, Wanted, place_of
 from whatshooked.eventlog.targets import asked_target
-from whatshooked.meta import phone
 from whatshooked.stream.messages import unix_ms
 from whatshooked.web.faults import Fault, on_fault
 from whatshooked.web.gateway import Gateway
@@ -35,7 +35,7 @@ _type = re.compile(r"\*|[a-z_]+(?:\.[a-z_]+)*(?:\.\*)?")
 _state = re.compile(r"[a-z_]+")
 
 AccountId = Annotated[str, QueryParameter(description="of this account alone")]
-Conversation = Annotated[str, QueryParameter(description="of this phone number or user id alone")]
+Conversation = Annotated[str, QueryParameter(name="conversation", description="of this phone number or user id alone")]
 Types = Annotated[
     list[str] | None, QueryParameter(name="type", description="of these types; `message.*` is all that begin so")
 ]
@@ -85,7 +85,7 @@ class EventPage(msgspec.Struct):
 def conditions(
     state: State,
     account_id: AccountId = "",
-    conversation: Conversation = "",
+    person: Conversation = "",
     types: Types = None,
     hook_id: HookId = "",
     states: States = None,
@@ -96,13 +96,23 @@ def conditions(
     gateway: Gateway = state.gateway
     return Wanted(
         account_id=account_id,
-        conversation=_person(gateway.config, conversation) if conversation else "",
+        conversation=conversation(person, gateway.config) if person else "",
         types=_each(types, _type, "type", "a type such as hook.failed, or message.* for all that begin so"),
         hook_id=hook_id,
         states=_each(states, _state, "state", "a state such as failed"),
         event_id=event_id,
         text=error_part,
     )
+
+
+def stored(
+    wanted: NamedDependency[Wanted], since: Since = None, until: Until = None, order: Order = "newest"
+) -> Wanted:
+    """Return what a request asks a target for; raises Fault 400."""
+    start, end = (unix_ms(moment) if moment else None for moment in (since, until))
+    if start is not None and end is not None and start > end:
+        raise Fault(400, "bad_times", "since is later than until", "expected a time that is not after until")
+    return structs.replace(wanted, since=start, until=end, newest_first=order == "newest")
 
 
 def on_log_unavailable(request: Request[Any, Any, Any], error: LogUnavailable) -> Response[Any]:
@@ -119,7 +129,10 @@ class EventsController(Controller):
 
     path = "/events"
     tags = ("event log",)
-    dependencies = {"wanted": Provide(conditions, sync_to_thread=False)}  # noqa: RUF012 - Litestar's
+    dependencies = {  # noqa: RUF012 - Litestar's
+        "wanted": Provide(conditions, sync_to_thread=False),
+        "stored": Provide(stored, sync_to_thread=False),
+    }
     exception_handlers = {LogUnavailable: on_log_unavailable}  # noqa: RUF012 - Litestar's
 
     @get(
@@ -129,10 +142,7 @@ class EventsController(Controller):
     async def list_rows(
         self,
         state: State,
-        wanted: NamedDependency[Wanted],
-        since: Since = None,
-        until: Until = None,
-        order: Order = "newest",
+        stored: NamedDependency[Wanted],
         asked: Asked = "",
         after: After = "",
         limit: Limit = 100,
@@ -140,7 +150,7 @@ class EventsController(Controller):
         """Return a page of the event log."""
         gateway: Gateway = state.gateway
         target = _target(gateway.config, asked)
-        wanted = structs.replace(_between(wanted, since, until, order), after=_place(after))
+        wanted = structs.replace(stored, after=_place(after))
         rows = await gateway.readers.page(target, wanted, limit + 1)
         following = rows[limit - 1].id if len(rows) > limit else None
         shown = b",".join([export.shown(row) for row in rows[:limit]])
@@ -151,23 +161,19 @@ class EventsController(Controller):
     async def export_rows(
         self,
         state: State,
-        wanted: NamedDependency[Wanted],
-        since: Since = None,
-        until: Until = None,
-        order: Order = "newest",
+        stored: NamedDependency[Wanted],
         asked: Asked = "",
         as_format: Format = "jsonl",
     ) -> ASGIApp:
         """Return all rows asked for, however many."""
         gateway: Gateway = state.gateway
         target = _target(gateway.config, asked)
-        wanted = _between(wanted, since, until, order)
         kind = export.FORMATS[as_format]
 
         async def pieces() -> AsyncGenerator[bytes, None]:
             async with (
                 gateway.readers.alone(target) as reader,
-                contextlib.aclosing(reader.pieces(wanted, kind.pieces)) as found,
+                contextlib.aclosing(reader.pieces(stored, kind.pieces)) as found,
             ):
                 async for piece in found:
                     yield piece
@@ -196,27 +202,11 @@ def _target(config: Config, asked: str) -> Target:
     return target
 
 
-def _between(wanted: Wanted, since: datetime | None, until: datetime | None, order: str) -> Wanted:
-    start, end = (unix_ms(moment) if moment else None for moment in (since, until))
-    if start is not None and end is not None and start > end:
-        raise Fault(400, "bad_times", "since is later than until", "expected a time that is not after until")
-    return structs.replace(wanted, since=start, until=end, newest_first=order == "newest")
-
-
 def _place(after: str) -> Place | None:
     place = place_of(after) if after else None
     if after and place is None:
         raise Fault(400, "bad_place", "after is no row's id", "take it from next of the page before")
     return place
-
-
-def _person(config: Config, asked: str) -> str:
-    """Return a person as rows name them: the digits of a number, masked where the log is."""
-    try:
-        found = phone.normalise(asked, config.server.default_country_code)
-    except ValueError:
-        found = phone.bare(asked) if phone.kind(asked) == "phone" else asked
-    return logs.mask(found) if "numbers" in config.event_logger.mask else found
 
 
 def _each(given: list[str] | None, expected: re.Pattern[str], name: str, told: str) -> tuple[str, ...]:

@@ -11,10 +11,10 @@ from whatshooked.cli.eventlog.marks import FAILED
 from whatshooked.cli.program import fitting
 from whatshooked.config import Config, load
 from whatshooked.errors import CommandRefused, LogUnavailable
+from whatshooked.eventlog.compose import conversation
 from whatshooked.eventlog.row import Wanted, covers
 from whatshooked.eventlog.target import Target
 from whatshooked.eventlog.targets import asked_target, open_target
-from whatshooked.meta import phone
 
 
 @dataclass(frozen=True)
@@ -62,15 +62,6 @@ def wanted(options: argparse.Namespace, config: Config) -> Wanted:
         event_id=options.event,
         text=options.error,
     )
-
-
-def conversation(who: str, config: Config) -> str:
-    """Return a customer as the log has them, whom somebody names as people write numbers."""
-    try:
-        found = phone.normalise(who, config.server.default_country_code)
-    except ValueError:
-        found = phone.bare(who) if phone.kind(who) == "phone" else who
-    return logs.mask(found) if "numbers" in config.event_logger.mask else found
 
 
 def _why_not(config: Config, name: str) -> str:
