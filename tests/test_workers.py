@@ -145,13 +145,34 @@ async def own_link(own_redis: Embedded) -> AsyncIterator[Link]:
         yield found
 
 
-async def _enqueue_self_check(link: Link, keys: Keys) -> str:
+async def _enqueue_self_check(link: Link, keys: Keys, name: str = "test") -> str:
     """Hand a job to arq as its own timer does; returns the job's key."""
     now = round(time.time() * 1000)
     job: dict[str, object] = {"t": None, "f": "cron:self_check", "a": [], "k": {}, "et": now}
-    await link.call("SET", f"{keys.arq}job:test", msgspec.msgpack.encode(job))
-    await link.call("ZADD", f"{keys.arq}queue", now, "test")
-    return f"{keys.arq}job:test"
+    await link.call("SET", f"{keys.arq}job:{name}", msgspec.msgpack.encode(job))
+    await link.call("ZADD", f"{keys.arq}queue", now, name)
+    return f"{keys.arq}job:{name}"
+
+
+@pytest.mark.parametrize("_", range(3))
+async def test_a_stop_amid_timed_jobs_is_an_orderly_one(
+    link: Link, keys: Keys, make_gateway: MakeGateway, receiver: Receiver, spawn: Spawn, tmp_path: Path, _: int
+) -> None:
+    """A worker that is told to stop while arq runs jobs ends them, stops its loops and says goodbye."""
+    web = make_gateway(hook("h1", receiver.url()), log_level="info")
+    await web.start(workers=0)
+    (worker,) = await _workers(spawn, web, link, keys, tmp_path, 1)
+    jobs = [await _enqueue_self_check(link, keys, f"test{number}") for number in range(60)]
+
+    async def arq_has_begun() -> bool:
+        return int(await link.call("EXISTS", *jobs)) < len(jobs)
+
+    await until(arq_has_begun, timeout=20)
+    worker.send_signal(signal.SIGTERM)
+    code = await asyncio.to_thread(worker.wait, 20)
+    said = worker.stdout.read() if worker.stdout else ""
+    assert code == 0, said[-3000:]
+    assert "Worker stopped" in said
 
 
 async def test_a_killed_redis_loses_nothing(

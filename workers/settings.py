@@ -62,6 +62,8 @@ class WorkerSettings:
     health_check_key = _keys.arq + "health"
     health_check_interval = 30
     cron_jobs = (cron(self_check, minute=17, keep_result=0, max_tries=1),)
+    # Seconds that a job may take to its end before it is cancelled: a cancelled one keeps arq from calling on_shutdown.
+    job_completion_wait = 20
     on_startup = on_startup
     on_shutdown = on_shutdown
     job_serializer = msgspec.msgpack.encode
