@@ -32,7 +32,7 @@ prove: ## kill processes at every step and count what arrived
 	@sh ops/setup.sh dev
 	@$(PYTHON_HERE) -m ops.faults $(ARGS)
 
-lock: ## write both locks anew from pyproject.toml (ARGS=--upgrade)
+lock: ## write the locks anew from pyproject.toml (ARGS=--upgrade)
 	@sh ops/lock.sh $(ARGS)
 
 docs: ## write docs/configuration.md from the config's own model

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Writes both hashed locks from pyproject.toml, with uv in a throwaway environment. Pins stay as they are where they
+# Writes the hashed locks from pyproject.toml, with uv in a throwaway environment. Pins stay as they are where they
 # still fit; `sh ops/lock.sh --upgrade` takes the newest.
 #
 # uv.lock and pylock.toml would record download addresses, so the locks are requirements files.
@@ -17,5 +17,6 @@ compile() {
         --no-header --no-emit-index-url --no-annotate pyproject.toml "$@"
 }
 compile --output-file requirements.txt "$@"
-# The dev lock must agree with the other, so that one environment can hold both.
+# Each lock must agree with the smaller one, so that one environment can hold both.
 compile --group dev --constraint requirements.txt --output-file requirements-dev.txt "$@"
+compile --group ci --constraint requirements-dev.txt --output-file requirements-ci.txt "$@"

@@ -3,6 +3,7 @@
 #
 #   sh ops/setup.sh        what running needs (requirements.txt)
 #   sh ops/setup.sh dev    that, and the tools of the tests (requirements-dev.txt)
+#   sh ops/setup.sh ci     that, and what checks image, compose file and manifests (requirements-ci.txt)
 #
 # PYTHON names the interpreter, when it is not python3.11 or newer on PATH.
 set -eu
@@ -11,7 +12,8 @@ cd "$(dirname "$0")/.."
 case "${1:-}" in
     "") lock=requirements.txt ;;
     dev) lock=requirements-dev.txt ;;
-    *) echo "usage: sh ops/setup.sh [dev]" >&2; exit 2 ;;
+    ci) lock=requirements-ci.txt ;;
+    *) echo "usage: sh ops/setup.sh [dev|ci]" >&2; exit 2 ;;
 esac
 
 fresh() {  # does .venv work, and hold what the lock says?
@@ -55,6 +57,8 @@ if ! .venv/bin/python -m pip -qq --disable-pip-version-check --no-input install 
     echo "The packages of $lock could not be installed: is the package registry reachable from here?" >&2
     exit 69
 fi
-# The dev lock holds all of the other, in the same versions.
-cp "$lock" ".venv/installed-$lock"
-if [ "$lock" = requirements-dev.txt ]; then cp requirements.txt .venv/installed-requirements.txt; fi
+# Each lock holds all of the smaller ones, in the same versions.
+for held in requirements.txt requirements-dev.txt requirements-ci.txt; do
+    cp "$held" ".venv/installed-$held"
+    if [ "$held" = "$lock" ]; then break; fi
+done
