@@ -1,10 +1,13 @@
 """Writes the dashboards' JSON files; with `--picture`, pictures of them."""
 
 import argparse
+import time
 from pathlib import Path
 
 from grafana import account, hook, path, redis_workers, runbook
 from grafana.board import Board
+from grafana.picture import draw_all
+from grafana.picture.source import Source
 
 FOLDER = Path(__file__).parent / "dashboards"
 
@@ -19,11 +22,14 @@ def main() -> None:
     """Write what is asked for."""
     parser = argparse.ArgumentParser(prog="python -m grafana", description="Grafana's dashboards, and pictures of them")
     parser.add_argument("--picture", nargs=2, metavar=("PROMETHEUS_URL", "FOLDER"), help="draw them with its data")
+    parser.add_argument("--seconds", type=float, default=3_600, help="how much time a picture shows (default an hour)")
+    parser.add_argument("--scrape", type=float, default=5, help="seconds between two scrapes (default 5)")
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a variable, as in hook=crm")
     options = parser.parse_args()
     if options.picture:
-        from grafana.picture import draw_all
-
-        draw_all(options.picture[0], FOLDER, Path(options.picture[1]))
+        url, folder = options.picture
+        source = Source(url, time.time(), options.seconds, options.scrape)
+        draw_all(source, FOLDER, Path(folder), dict(one.split("=", 1) for one in options.set))
         return
     for board in boards():
         (FOLDER / f"{board.name}.json").write_text(board.json())

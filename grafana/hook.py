@@ -171,7 +171,7 @@ def _trouble() -> list[Panel]:
     )
     replies = Told(
         "What it answered to have sent.",
-        "queued.",
+        "kept.",
         "`whatshooked messages refused` says event and reason; mend its answer.",
     )
     return [

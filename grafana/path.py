@@ -369,7 +369,7 @@ def _cache() -> list[Panel]:
 def _outbox() -> list[Panel]:
     replies = Told(
         "What hooks answered to have sent.",
-        "queued.",
+        "kept.",
         "unusable: `whatshooked messages refused` says event, hook and reason.",
     )
     sent = Told(

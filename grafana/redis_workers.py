@@ -25,7 +25,7 @@ _HERE = 'instance=~"$instance"'
 _UP: Names = {"1": ("up", GREEN), "0": ("DOWN", RED)}
 _OK: Names = {"1": ("yes", GREEN), "0": ("NO", RED)}
 #: Seconds after which a loop that did not come round hangs.
-_HANGS = 60
+_HANGS = 600
 
 
 def board() -> Board:
@@ -57,7 +57,7 @@ def _now() -> list[Panel]:
         "DiskFills",
     )
     hangs = Told(
-        "Loops that have not come round for a minute, in any worker.",
+        "Loops that have not come round for ten minutes, in any worker.",
         "0.",
         "row *Loops of the workers* says which; restart that worker, its work is taken over.",
         "WorkerLoopHangs",
@@ -68,7 +68,7 @@ def _now() -> list[Panel]:
     turned = least("loop_turn_timestamp_seconds", "loop")
     return [
         redis(),
-        figure("Memory used", room, Query(_MEMORY), unit="percentunit", steps=rising(0.8, 0.95)),
+        figure("Memory used", room, Query(_MEMORY), unit="percentunit", steps=rising(0.8, 0.9)),
         figure("Least disk room", disk, Query(f"min({_DISK})"), unit="percentunit", steps=falling(0.1, 0.2)),
         workers(),
         figure("Loops that hang", hangs, Query(none_is_zero(f"count(time() - {turned} > {_HANGS})")), steps=rising(1)),
@@ -187,7 +187,7 @@ def _loops() -> list[Panel]:
     age = f"time() - {least('loop_turn_timestamp_seconds', 'loop', where=_HERE)}"
     return [
         lines("Loops turning", turning, Query(added("worker_loops", "loop", where=_HERE), "{{loop}}")).span(12),
-        lines("Last turn, ago", hung, Query(age, "{{loop}}"), unit="s", steps=rising(20, _HANGS)).span(12),
+        lines("Last turn, ago", hung, Query(age, "{{loop}}"), unit="s", steps=rising(60, _HANGS)).span(12),
     ]
 
 
