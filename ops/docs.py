@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from whatshooked.config import schema
-from whatshooked.config.model import UNAVAILABLE, Hook, Metrics, RedisConfig
+from whatshooked.config.model import UNAVAILABLE, Hook, RedisConfig
 
 PAGE = Path(__file__).parent.parent / "docs" / "configuration.md"
 
@@ -46,7 +46,6 @@ For `gs://` it is `service_account` (a key file's path), for `az://` `account_na
 _PLACES: dict[type, str] = {
     Hook: "hooks[]",
     RedisConfig: "redis",
-    Metrics: "metrics",
 }
 
 

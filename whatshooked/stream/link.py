@@ -70,6 +70,7 @@ class Scripts:
         self.forget = Script("forget")
         self.drop = Script("drop")
         self.fsck = Script("fsck")
+        self.ledger = Script("ledger")
         self.outbox_add = Script("outbox_add")
         self.outbox_claim = Script("outbox_claim")
         self.outbox_settle = Script("outbox_settle")
