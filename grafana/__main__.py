@@ -28,8 +28,8 @@ def main() -> None:
     options = parser.parse_args()
     if options.picture:
         url, folder = options.picture
-        source = Source(url, time.time(), options.seconds, options.scrape)
-        draw_all(source, FOLDER, Path(folder), dict(one.split("=", 1) for one in options.set))
+        with Source(url, time.time(), options.seconds, options.scrape) as source:
+            draw_all(source, FOLDER, Path(folder), dict(one.split("=", 1) for one in options.set))
         return
     for board in boards():
         (FOLDER / f"{board.name}.json").write_text(board.json())

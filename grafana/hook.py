@@ -84,13 +84,15 @@ def _now() -> list[Panel]:
         "EventsGivenUp",
     )
     on = Query(least("hook_active", "by", where=_THIS), "by {{by}}")
-    owing = ago(f"{fact('hook_due', where=_THIS)} == 0")
+    due = fact("hook_due", where=_THIS)
+    owing = f"{ago(f'{due} == 0')} or vector($__range_s)"
+    silent = f"max ({last_receipt(_THIS)}) or ({due} > 0) * 0 + $__range_s"
     return [
         figure("On", off, on, steps=((None, RED), (1, GREEN)), names=ON_OFF),
-        figure("Owes", owes, Query(fact("hook_due", where=_THIS)), steps=rising(1_000, 10_000)),
+        figure("Owes", owes, Query(due), steps=rising(1_000, 10_000)),
         figure("Owing for at most", for_, Query(owing), unit="s", steps=rising(300, 3_600)),
         figure("Not accepted", share, Query(refused(where=_THIS)), unit="percentunit", steps=rising(0.05, FAILING)),
-        figure("Last receipt, ago", last, Query(last_receipt(_THIS)), unit="s", steps=rising(300, 3_600)),
+        figure("Last receipt, ago", last, Query(silent), unit="s", steps=rising(300, 3_600)),
         figure("Answers in (p95)", answers, Query(within(0.95, "attempt", where=_THIS)), unit="s", steps=rising(2, 10)),
         figure(
             "Receipt after (p95)", after, Query(within(0.95, "delivery", where=_THIS)), unit="s", steps=rising(5, 60)

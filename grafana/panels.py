@@ -105,7 +105,12 @@ def lines(
     legend = common.VizLegendOptions().display_mode(kinds.LegendDisplayMode.LIST).show_legend(True)
     tooltip = common.VizTooltipOptions().mode(kinds.TooltipDisplayMode.MULTI).sort(kinds.SortOrder.DESCENDING)
     panel = panel.legend(legend.placement(kinds.LegendPlacement.BOTTOM).calcs(["lastNotNull"])).tooltip(tooltip)
-    panel = panel.show_points(kinds.VisibilityMode.NEVER).line_width(1.5).fill_opacity(25 if stacked else 8)
+    panel = (
+        panel.show_points(kinds.VisibilityMode.NEVER)
+        .line_width(1.5)
+        .fill_opacity(25 if stacked else 0)
+        .no_value(NOTHING)
+    )
     if stacked:
         panel = panel.stacking(common.StackingConfig().mode(kinds.StackingMode.NORMAL))
     if steps:

@@ -3,10 +3,12 @@
 from grafana import shared
 from grafana.board import Board, Row
 from grafana.panels import BLUE, GREEN, ORANGE, RED, Names, Panel, Query, Told, figure, lines, rising, states
-from grafana.promql import fact, least, none_is_zero, rate, rise, within
+from grafana.promql import fact, least, none_is_zero, rate, rise, seen, within
 
 _REDIS: Names = {"0": ("DOWN", RED), "1": ("not durable", ORANGE), "2": ("up, durable", GREEN)}
 ANSWERS = {"accepted": GREEN, "refused": ORANGE, "failed": RED}
+#: `hook.*` and `whatsapp.*` are events of our own.
+_FROM_META = 'type!~"hook[.].*|whatsapp[.].*"'
 _OWED = fact("hook_due", "hook", where='hook!="_media"')
 
 
@@ -157,7 +159,13 @@ def _meta() -> list[Panel]:
         "NumberSilent",
     )
     return [
-        lines("Events from Meta", come, Query(rate("events_received", "type"), "{{type}}"), unit="eps", stacked=True),
+        lines(
+            "Events from Meta",
+            come,
+            Query(rate("events_received", "type", where=_FROM_META), "{{type}}"),
+            unit="eps",
+            stacked=True,
+        ),
         lines(
             "Meta's delay",
             delay,
@@ -195,15 +203,15 @@ def _intake() -> list[Panel]:
         "none.",
         "leftovers: Meta has something new, report it. Foreign: add the account.",
     )
-    leftovers = Query(rate("decode_leftovers", "kind"), "{{kind}}")
-    foreign = Query(rate("events_foreign_dropped", "account"), "foreign: {{account}}")
+    leftovers = Query(seen("decode_leftovers", "kind"), "{{kind}}")
+    foreign = Query(rate("events_foreign_dropped"), "foreign")
     quick = [Query(within(share, "append"), f"p{share * 100:g}") for share in (0.5, 0.99)]
-    rejects = Query(rate("webhooks_rejected", "cause"), "{{cause}}")
+    rejects = Query(seen("webhooks_rejected", "cause"), "{{cause}}")
     bad = {"unavailable": RED, "bug": RED, "bad_signature": ORANGE}
     return [
         lines("Refused webhooks", rejected, rejects, unit="reqps", colours=bad).span(6),
         lines("Append to Redis", append, *quick, unit="s", steps=rising(0.25, 1)).span(6),
-        lines("Sent again by Meta", again, Query(rate("events_duplicate", "type"), "{{type}}"), unit="eps").span(6),
+        lines("Sent again by Meta", again, Query(seen("events_duplicate", "type"), "{{type}}"), unit="eps").span(6),
         lines("Not understood, not ours", odd, leftovers, foreign, unit="eps").span(6),
     ]
 
@@ -222,10 +230,9 @@ def _stream() -> list[Panel]:
         "DeliveriesLate",
     )
     crashes = Told(
-        "What dead or hung processes left behind and others took over: entries read, attempts begun; and leases given "
-        "back unused.",
+        "What dead or hung processes left behind and others took over: entries read, attempts begun.",
         "none, but after a crash.",
-        "a rise is a crash: the workers' log, the machine's memory. *Late*: the workers lack CPU, start more.",
+        "a rise is a crash: the workers' log, the machine's memory.",
         "WorkersGone",
     )
     return [
@@ -242,8 +249,7 @@ def _stream() -> list[Panel]:
             "Taken over",
             crashes,
             Query(rate("recovered"), "entries of the dead"),
-            Query(rate("leases_expired", "hook"), "expired: {{hook}}"),
-            Query(rate("leases_late", "hook"), "late: {{hook}}"),
+            Query(rate("leases_expired"), "attempts of the dead"),
             unit="eps",
         ),
     ]
@@ -251,7 +257,7 @@ def _stream() -> list[Panel]:
 
 def _routing() -> list[Panel]:
     switched = Told(
-        "Whether each hook is on, and who decided: the config's file, or a switch thrown at run time.",
+        "Whether each hook is on; the dashboard Hook says who decided, the config's file or a switch thrown at run time.",
         "on.",
         "off by switch: somebody ran `whatshooked hook disable`; `enable` it, what it owes goes out by itself.",
         "HookOff",
@@ -262,10 +268,10 @@ def _routing() -> list[Panel]:
         "a hook is off, or its `events` do not name the type: mend it, then `whatshooked cache replay`.",
         "HookOff",
     )
-    on = Query(least("hook_active", "hook", "by"), "{{hook}} (by {{by}})")
+    on = Query(least("hook_active", "hook"), "{{hook}}")
     return [
         states("Hooks on and off", switched, on).span(12),
-        lines("Wanted by no hook", unwanted, Query(rate("unmatched", "type"), "{{type}}"), unit="eps").span(12),
+        lines("Wanted by no hook", unwanted, Query(seen("unmatched", "type"), "{{type}}"), unit="eps").span(12),
     ]
 
 
@@ -284,12 +290,12 @@ def _files() -> list[Panel]:
         "MediaFails",
     )
     waited = Told(
-        "Messages whose hooks wait for a file, and files being fetched now.",
+        "Messages whose hooks wait for a file.",
         "a handful.",
         "stays high: raise `media.concurrency`, or start more workers.",
         "MediaFails",
     )
-    due, flying = Query(fact("hook_due", where='hook="_media"'), "due"), Query(_FETCHING, "in flight")
+    due = Query(fact("hook_due", where='hook="_media"'), "waiting, in flight")
     stored = Told(
         "Bytes of all stored files.",
         "bounded by `media.max_age_days` and `media.max_total_bytes`.",
@@ -297,16 +303,13 @@ def _files() -> list[Panel]:
         "DiskFills",
     )
     shares = [Query(within(share, "media"), f"p{share * 100:g}") for share in (0.5, 0.95)]
-    results = Query(rate("media_fetches", "result"), "{{result}}")
+    results = Query(seen("media_fetches", "result"), "{{result}}")
     return [
         lines("Fetches", fetched, results, unit="ops", colours={"stored": GREEN}).span(6),
         lines("Time of a fetch", quick, *shares, unit="s").span(6),
-        lines("Files waited for", waited, due, flying).span(6),
+        lines("Files waited for", waited, due).span(6),
         lines("Stored", stored, Query(fact("media_bytes"), "bytes"), unit="bytes").span(6),
     ]
-
-
-_FETCHING = 'sum (whatshooked_hook_in_flight{hook="_media"})'
 
 
 def _hooks() -> list[Panel]:
@@ -394,7 +397,7 @@ def _outbox() -> list[Panel]:
         lines("Replies of hooks", replies, Query(rate("replies", "result"), "{{result}}"), unit="mps").span(6),
         lines("Sends", sent, Query(rate("messages", "result"), "{{result}}"), unit="mps").span(6),
         lines("Outbox", waits, states_, colours={"unknown": RED}).span(6),
-        lines("Graph, by code", graph, Query(rate("graph_calls", "code"), "{{code}}"), unit="ops").span(6),
+        lines("Graph, by code", graph, Query(seen("graph_calls", "code"), "{{code}}"), unit="ops").span(6),
     ]
 
 

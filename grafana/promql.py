@@ -12,6 +12,11 @@ def rate(counter: str, *by: str, where: str = "") -> str:
     return f"sum{_by(by)}(rate(whatshooked_{counter}_total{_where(where)}[{RATE}]))"
 
 
+def seen(counter: str, *by: str, where: str = "") -> str:
+    """Return the same, of those alone that rose within the shown time: counters begin at 0, and most stay there."""
+    return f"{rate(counter, *by, where=where)} and {rise(counter, *by, where=where)} > 0"
+
+
 def rise(counter: str, *by: str, where: str = "", during: str = RANGE) -> str:
     """Return by how much a counter of processes rose within the shown time."""
     return f"sum{_by(by)}(increase(whatshooked_{counter}_total{_where(where)}[{during}]))"

@@ -34,7 +34,7 @@ def board() -> Board:
     made = Board("redis-workers", "Redis & workers", shows)
     made.choose("instance", 'label_values(up{job=~"whatshooked.*"}, instance)', "Instance", several=True)
     return made.rows(
-        Row("Now", [*_now(), alarms()]),
+        Row("Now", [*_now(), alarms(), _answering()]),
         Row("Redis", _redis()),
         Row("Disks", _disks()),
         Row("Processes", _processes()),
@@ -63,7 +63,7 @@ def _now() -> list[Panel]:
         "WorkerLoopHangs",
     )
     targets = Told(
-        "Processes that answer Prometheus.", "all.", "row *Processes* says which is down.", "WhatsHookedDown"
+        "Processes that answer Prometheus.", "all.", "*Processes* below says which is down.", "WhatsHookedDown"
     )
     turned = least("loop_turn_timestamp_seconds", "loop")
     return [
@@ -141,13 +141,19 @@ def _disks() -> list[Panel]:
     ]
 
 
-def _processes() -> list[Panel]:
-    up = Told(
+def _answering() -> Panel:
+    told = Told(
         "Which processes answer Prometheus; a bar turns red when one stops.",
         "up.",
         "see its log; others go on meanwhile and take over what it had.",
         "WhatsHookedDown",
     )
+    scraped = f'up{{job=~"whatshooked.*", {_HERE}}}'
+    query = Query(f"max by (job, instance) ({scraped})", "{{job}} {{instance}}")
+    return states("Processes", told, query, names=_UP).span(12).height(8)
+
+
+def _processes() -> list[Panel]:
     alive = Told("Workers whose heartbeat lives.", "as many as you started.", "see their log.", "WorkersGone")
     shown = Told(
         "Every version that runs, and for how long its youngest process has.",
@@ -160,13 +166,9 @@ def _processes() -> list[Panel]:
         Column("reloads", f"sum by (instance) (whatshooked_config_reloads_total{{{_HERE}}})"),
     ]
     version = Query("count by (version) (whatshooked_build_info)", "{{version}}")
-    scraped = f'up{{job=~"whatshooked.*", {_HERE}}}'
     return [
-        states("Answering", up, Query(f"max by (job, instance) ({scraped})", "{{job}} {{instance}}"), names=_UP).span(
-            8
-        ),
-        lines("Workers alive", alive, Query(fact("workers_alive"), "alive"), colours={"alive": GREEN}).span(4),
-        lines("Versions, by instances", shown, version).span(4),
+        lines("Workers alive", alive, Query(fact("workers_alive"), "alive"), colours={"alive": GREEN}),
+        lines("Versions, by instances", shown, version),
         rows("Started", shown, "instance", columns).span(8).height(7),
     ]
 

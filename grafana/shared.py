@@ -1,5 +1,7 @@
 """What stands on several dashboards: the alarms of now, the hooks and the accounts as tables."""
 
+from grafana_foundation_sdk.builders import common
+
 from grafana import promql
 from grafana.panels import ON_OFF, ORANGE, RED, Column, Names, Panel, Told, rising, rows
 
@@ -52,7 +54,8 @@ def hooks() -> Panel:
         Column("given up", promql.rise("dead", "hook"), steps=rising(1)),
         Column("last receipt", last_receipt(), "s"),
     ]
-    return rows("Hooks", told, "hook", columns, link=HOOK_LINK)
+    most = common.TableSortByFieldState().display_name("owes").desc(True)
+    return rows("Hooks", told, "hook", columns, link=HOOK_LINK).sort_by([most])
 
 
 def last_receipt(where: str = "") -> str:

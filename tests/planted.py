@@ -97,7 +97,7 @@ class Planted:
         """Let the story happen: traffic all the time, and the faults one after the other."""
         talking = asyncio.create_task(self._talk())
         try:
-            for step in (self._strange_bodies, self._sends, self._switch, self._crash, self._outage, self._reloads):
+            for step in (self._strange_bodies, self._sends, self._switch, self._outage, self._reloads, self._crash):
                 begun = time.monotonic()
                 await step()
                 await asyncio.sleep(max(self.seconds / 6 - (time.monotonic() - begun), 0))
@@ -124,7 +124,7 @@ class Planted:
         known = meta.webhook(meta.value(meta.text()) | {"metadata": number})
         strange = meta.text() | {"type": "hologram", "hologram": {"depth": 3}}
         for _ in range(3):
-            assert await self.post(known, secret="somebody-else") == 401
+            assert await self.post(known, secret="somebody-else") == 403
             assert await self.post(known) == 200
             assert await self.post(meta.webhook(meta.value(strange) | {"metadata": number})) == 200
             assert await self.post(meta.webhook(meta.value(meta.text(), account=9))) == 200
@@ -229,8 +229,8 @@ def _config(folder: Path, name: str, sim: Meta, receiver: Receiver, ports: dict[
     hooks = [
         hook("crm", receiver.url("/crm")),
         hook("shop", receiver.url("/shop"), concurrency=2),
-        hook("billing", receiver.url("/billing"), events=["message.received", "hook.success"]),
-        hook("archive", receiver.url("/archive"), events=["message.received"]),
+        hook("billing", receiver.url("/billing"), events=["message.received"]),
+        hook("archive", receiver.url("/archive"), events=["message.received", "hook.failed"]),
     ]
     document = {
         "server": {"host": "127.0.0.1", "port": ports["http"], "auth_key": API_KEY},
@@ -265,8 +265,8 @@ async def _draw(to: Path, seconds: float) -> None:
     with tempfile.TemporaryDirectory() as folder:
         async with planted(Path(folder), seconds) as stage:
             await stage.play()
-            source = Source(stage.prometheus.url, time.time(), seconds + 5, 1.0)
-            draw_all(source, REPO / "grafana" / "dashboards", to, {"hook": "billing", "account": ACCOUNT})
+            with Source(stage.prometheus.url, time.time(), seconds + 5, 1.0) as source:
+                draw_all(source, REPO / "grafana" / "dashboards", to, {"hook": "billing", "account": REFUSED})
 
 
 if __name__ == "__main__":

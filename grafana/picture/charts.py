@@ -41,7 +41,7 @@ def lines(
 ) -> Iterator[str]:
     """Draw lines over time with axes, thresholds, marks and a legend."""
     if not found:
-        yield from _nothing(box, "No data")
+        yield from _nothing(box, panel["fieldConfig"]["defaults"].get("noValue", "No data"))
         return
     shown, stacked = look(panel), _is_stacked(panel)
     colours = series_colours(panel, [one.name for one in found])
@@ -55,7 +55,7 @@ def lines(
         x = _x(plot, span, at)
         yield svg.line([(x, plot.y), (x, plot.y + plot.h)], svg.colour(hue), 1, dash="3,3")
     for one, points in reversed(list(zip(found, tops, strict=True))):
-        yield from _curve(plot, points, span, top, colours[one.name], 0.25 if stacked else 0.08)
+        yield from _curve(plot, points, span, top, colours[one.name], 0.3 if stacked else 0)
     yield from legend
 
 
@@ -84,11 +84,12 @@ def states(panel: Mapping[str, Any], box: Box, found: Sequence[Series], span: Sp
 
 def _runs(points: Points) -> Iterator[tuple[float, float, float]]:
     """Yield start, end and value of each stretch of one value."""
+    usual = min((after - at for (at, _), (after, _) in itertools.pairwise(points)), default=0.0)
     start = points[0][0]
-    for (_, value), (then, following) in itertools.pairwise(points):
-        if value != following:
-            yield start, then, value
-            start = then
+    for (at, value), (after, following) in itertools.pairwise(points):
+        if value != following or after - at > 2 * usual:
+            yield start, min(after, at + usual), value
+            start = after
     yield start, points[-1][0], points[-1][1]
 
 
@@ -107,13 +108,24 @@ def _curve(
     plot: Box, points: Points, span: Span, top: float, hue: str, opacity: float, width: float = 1.6
 ) -> Iterator[str]:
     for piece in _pieces(points, (span[1] - span[0]) * _GAP):
-        drawn = [(_x(plot, span, at), _y(plot, top, value)) for at, value in piece if math.isfinite(value)]
+        drawn = _bends([(_x(plot, span, at), _y(plot, top, value)) for at, value in piece if math.isfinite(value)])
         if len(drawn) == 1:
             drawn.append((drawn[0][0] + 2, drawn[0][1]))
         if drawn:
             floor = plot.y + plot.h
-            yield svg.area(drawn, [(drawn[-1][0], floor), (drawn[0][0], floor)], hue, opacity)
+            if opacity:
+                yield svg.area(drawn, [(drawn[-1][0], floor), (drawn[0][0], floor)], hue, opacity)
             yield svg.line(drawn, hue, width)
+
+
+def _bends(drawn: Points) -> Points:
+    """Return a line without the points that lie on a level stretch of it."""
+    inner = (
+        here
+        for before, here, after in zip(drawn, drawn[1:], drawn[2:], strict=False)
+        if not before[1] == here[1] == after[1]
+    )
+    return [*drawn[:1], *inner, *drawn[max(len(drawn) - 1, 1) :]]
 
 
 def _pieces(points: Points, gap: float) -> Iterator[Points]:

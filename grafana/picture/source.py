@@ -4,7 +4,7 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import httpx
 
@@ -12,7 +12,7 @@ from grafana.asked import Asked
 
 _LABEL = re.compile(r"\{\{ *(\w+) *\}\}")
 #: Points that a line has at most.
-_POINTS = 240
+_POINTS = 160
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,12 @@ class Source:
         self._step = max(scrape, seconds / _POINTS)
         self._rate = max(self._step + scrape, 4 * scrape)
         self._client = httpx.Client(base_url=url, timeout=30, trust_env=False)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._client.close()
 
     def variables(self) -> dict[str, str]:
         """Return the values of Grafana's own variables for this range."""

@@ -17,26 +17,35 @@ def table(panel: Mapping[str, Any], box: Box, found: Mapping[str, Sequence[Serie
     """Draw a row for each set of labels; `found` maps a query's letter to its series."""
     names = _columns(panel, list(found))
     labels = _labels(panel, found)
-    table_rows = _rows(found, labels)
+    table_rows = _sorted(panel, _rows(found, labels), names)
     if not table_rows:
         yield svg.words(box.x + box.w / 2, box.y + box.h / 2 + 8, "none", 16, svg.FAINT, anchor="middle")
         return
-    headings = [*labels, *names.values()]
-    width = (box.w - 20) / len(headings)
-    top = box.y + 48
-    for number, heading in enumerate(headings):
-        x = box.x + 12 + number * width
-        yield svg.words(x, top, svg.fitting(heading, width - 4), 12, "#6e9fff", bold=True)
-    shown = table_rows[: int((box.h - 60) / _LINE)]
-    for number, (key, values) in enumerate(shown):
-        y = top + 8 + number * _LINE
+    cells = _across(box, labels, list(names.values()), [key for key, _ in table_rows])
+    for heading, cell in cells.items():
+        yield svg.words(cell.x + 4, cell.y, svg.fitting(heading, cell.w - 4), 12, "#6e9fff", bold=True)
+    for number, (key, values) in enumerate(table_rows[: int((box.h - 60) / _LINE)]):
+        y = box.y + 56 + number * _LINE
         yield svg.line([(box.x + 8, y), (box.x + box.w - 8, y)], svg.GRID, 1)
-        for place, text in enumerate(key):
-            hue = "#6e9fff" if place == 0 else svg.INK
-            yield svg.words(box.x + 12 + place * width, y + 18, svg.fitting(text, width - 8), 12, hue)
-        for place, (letter, name) in enumerate(names.items(), len(key)):
-            cell = Box(box.x + 8 + place * width, y + 2, width - 4, _LINE - 4)
+        for label, text in zip(labels, key, strict=True):
+            hue, cell = "#6e9fff" if label == labels[0] else svg.INK, cells[label]
+            yield svg.words(cell.x + 4, y + 18, svg.fitting(text, cell.w - 4), 12, hue)
+        for letter, name in names.items():
+            cell = Box(cells[name].x, y + 2, cells[name].w, _LINE - 4)
             yield from _cell(panel, name, cell, values.get(letter))
+
+
+def _across(box: Box, labels: Sequence[str], names: Sequence[str], keys: Sequence[tuple[str, ...]]) -> dict[str, Box]:
+    """Return the place of each column's heading: as wide as its longest word wants, in proportion."""
+    wanted = {label: max(len(label), *(len(key[place]) for key in keys)) for place, label in enumerate(labels)}
+    wanted |= {name: max(len(name), 8) for name in names}
+    whole, x = sum(wanted.values()), box.x + 8
+    made = {}
+    for heading, letters in wanted.items():
+        width = (box.w - 16) * letters / whole
+        made[heading] = Box(x, box.y + 48, width - 4, _LINE)
+        x += width
+    return made
 
 
 def text(box: Box, markdown: str) -> Iterator[str]:
@@ -90,6 +99,17 @@ def _rows(
             key = tuple(one.labels.get(name, "") for name in labels)
             made.setdefault(key, {})[letter] = one.last
     return sorted(made.items())
+
+
+def _sorted(
+    panel: Mapping[str, Any], table_rows: list[tuple[tuple[str, ...], dict[str, float]]], names: Mapping[str, str]
+) -> list[tuple[tuple[str, ...], dict[str, float]]]:
+    """Return the rows by the column that the panel names, largest first; else by their labels."""
+    by = [one["displayName"] for one in panel["options"].get("sortBy") or []]
+    letters = [letter for letter, name in names.items() if name in by]
+    return (
+        sorted(table_rows, key=lambda row: [-row[1].get(letter, 0.0) for letter in letters]) if letters else table_rows
+    )
 
 
 def _organized(panel: Mapping[str, Any]) -> dict[str, Any]:

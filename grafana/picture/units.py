@@ -34,7 +34,7 @@ def _scaled(value: float, scales: tuple[tuple[float, str], ...]) -> str:
     if value == 0:
         return "0"
     for size, name in scales:
-        if abs(value) >= size:
+        if abs(value) >= size * 0.9995:
             return f"{_short(value / size)} {name}"
     size, name = scales[-1]
     return f"{_short(value / size)} {name}"
