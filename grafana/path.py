@@ -257,7 +257,7 @@ def _stream() -> list[Panel]:
 
 def _routing() -> list[Panel]:
     switched = Told(
-        "Whether each hook is on; the dashboard Hook says who decided, the config's file or a switch thrown at run time.",
+        "Whether each hook is on; the dashboard Hook says who decided it: the config's file, or a switch at run time.",
         "on.",
         "off by switch: somebody ran `whatshooked hook disable`; `enable` it, what it owes goes out by itself.",
         "HookOff",

@@ -38,7 +38,7 @@ from whatshooked.simulator.rules import Rule
 #: The account of the simulator's number, and one whose token is refused.
 ACCOUNT, REFUSED = "business", "branch"
 #: Seconds that a worker stays dead, and that Redis is away.
-DEAD, AWAY = 2.0, 4.0
+DEAD, AWAY = 2.0, 6.0
 #: More than a recipient's line holds (whatshooked/stream/outbox.py, MOST_IN_LINE).
 MANY = 1_003
 
@@ -95,6 +95,7 @@ class Planted:
 
     async def play(self) -> None:
         """Let the story happen: traffic all the time, and the faults one after the other."""
+        await asyncio.to_thread(self.prometheus.wait, "sum(up) == 2")  # what rises before it looks is not seen to rise
         talking = asyncio.create_task(self._talk())
         try:
             for step in (self._strange_bodies, self._sends, self._switch, self._outage, self._reloads, self._crash):
@@ -227,10 +228,10 @@ def _config(folder: Path, name: str, sim: Meta, receiver: Receiver, ports: dict[
         "business_api": api | {"access_token": "EAAnobody", "phone_number_id": "100000000000777"},
     }
     hooks = [
-        hook("crm", receiver.url("/crm")),
-        hook("shop", receiver.url("/shop"), concurrency=2),
+        hook("crm", receiver.url("/crm"), events=["message.received", "message.delivered", "message.failed"]),
+        hook("shop", receiver.url("/shop"), concurrency=2, events=["message.received", "message.sent"]),
         hook("billing", receiver.url("/billing"), events=["message.received"]),
-        hook("archive", receiver.url("/archive"), events=["message.received", "hook.failed"]),
+        hook("archive", receiver.url("/archive"), events=["message.received", "hook.success"]),
     ]
     document = {
         "server": {"host": "127.0.0.1", "port": ports["http"], "auth_key": API_KEY},

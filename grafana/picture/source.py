@@ -47,7 +47,12 @@ class Source:
     def variables(self) -> dict[str, str]:
         """Return the values of Grafana's own variables for this range."""
         whole, step = f"{round(self.end - self.start)}s", f"{max(1, round(self._step))}s"
-        return {"__rate_interval": f"{round(self._rate)}s", "__interval": step, "__range": whole}
+        return {
+            "__rate_interval": f"{round(self._rate)}s",
+            "__interval": step,
+            "__range": whole,
+            "__range_s": whole[:-1],
+        }
 
     def series(self, asked: Asked) -> list[Series]:
         """Return what a query finds, by name; raises RuntimeError with Prometheus' own words."""

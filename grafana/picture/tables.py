@@ -105,7 +105,7 @@ def _sorted(
     panel: Mapping[str, Any], table_rows: list[tuple[tuple[str, ...], dict[str, float]]], names: Mapping[str, str]
 ) -> list[tuple[tuple[str, ...], dict[str, float]]]:
     """Return the rows by the column that the panel names, largest first; else by their labels."""
-    by = [one["displayName"] for one in panel["options"].get("sortBy") or []]
+    by = [one["displayName"] for one in (panel.get("options") or {}).get("sortBy") or []]
     letters = [letter for letter, name in names.items() if name in by]
     return (
         sorted(table_rows, key=lambda row: [-row[1].get(letter, 0.0) for letter in letters]) if letters else table_rows
