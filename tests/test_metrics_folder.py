@@ -108,6 +108,50 @@ def test_when_all_are_gone_a_new_count_begins(run: Run, tmp_path: Path) -> None:
     assert shown(tmp_path)["whatshooked_retries_total"] == 3
 
 
+def test_a_file_that_was_never_begun_is_no_trouble(run: Run, tmp_path: Path) -> None:
+    """A process that dies between making its file and giving it a size leaves an empty one."""
+    run(4)
+    (tmp_path / "counter_5.db").touch()
+    assert shown(tmp_path)["whatshooked_retries_total"] == 4
+
+
+def test_a_fork_counts_for_itself(tmp_path: Path) -> None:
+    """In a slot of its own, and its parent's is free when the parent is gone."""
+    program = """
+import os, sys, time
+from whatshooked import metrics
+from whatshooked.metrics import folder
+metrics.LOOPS.labels("reader").inc()
+if os.fork() == 0:
+    metrics.LOOPS.labels("reader").inc()
+    os.write(1, b"%d " % folder._Mine.number)
+    os.read(0, 1)
+    os._exit(0)
+"""
+    environment = os.environ | {"PYTHONPATH": str(REPO), "PROMETHEUS_MULTIPROC_DIR": str(tmp_path)}
+    reading, writing = os.pipe()
+    parent = subprocess.Popen(
+        [sys.executable, "-c", program], env=environment, stdin=reading, stdout=subprocess.PIPE, text=True
+    )
+    os.close(reading)
+    assert parent.stdout is not None
+    assert parent.stdout.read(2) == "1 "
+    parent.wait()
+    assert shown(tmp_path)["whatshooked_worker_loops"] == 1
+    os.close(writing)
+    parent.stdout.read()
+    parent.stdout.close()
+
+
+def test_a_folder_that_cannot_be_is_one_line(tmp_path: Path) -> None:
+    """It names the place and the remedy."""
+    (tmp_path / "file").touch()
+    environment = os.environ | {"PYTHONPATH": str(REPO), "PROMETHEUS_MULTIPROC_DIR": str(tmp_path / "file" / "x")}
+    command = [sys.executable, "-c", "import whatshooked.metrics"]
+    said = subprocess.run(command, check=False, env=environment, capture_output=True, text=True).stderr
+    assert "Not a directory: set PROMETHEUS_MULTIPROC_DIR to a folder of this user's own" in said
+
+
 def test_without_a_folder_a_process_shows_its_own(tmp_path: Path) -> None:
     """As in a test, or in a command."""
     program = (
