@@ -3,8 +3,8 @@
     python -m ops.alarms            all faults, the table, exit code 1 when an alarm did not come or go
     python -m ops.alarms --write    the table into docs/alarms.md as well
 
-A real gateway (web process, worker, Valkey, simulated Meta, hooks) is scraped by a real Prometheus, whose alarms go to a
-real Alertmanager. The rules are those of ops/alerts.yml, in which a minute lasts a second.
+A real gateway (web process, worker, Valkey, simulated Meta, hooks) is scraped by a real Prometheus, whose alarms go to
+a real Alertmanager. The rules are those of ops/alerts.yml, in which a minute lasts a second.
 
 scale      ops/alerts.yml with its times made short (pure)
 watch      Prometheus, Alertmanager, and the bell that Alertmanager rings

@@ -1,4 +1,4 @@
-"""The simulated Meta, within our own process: a number and a token for each account, so that each can go wrong alone."""
+"""The simulated Meta, within our own process: a number and a token for each account, so that one can fail alone."""
 
 import contextlib
 import logging
@@ -9,11 +9,11 @@ from typing import Any
 
 import uvicorn
 
-from ops.alarms.peers import SECRET
+from ops.alarms.peers import SECRET, text
 from whatshooked.simulator.app import create_app
 from whatshooked.simulator.media import store
 from whatshooked.simulator.world.clock import Clock
-from whatshooked.simulator.world.model import Number, Token, demo_state
+from whatshooked.simulator.world.model import Media, Number, Token, demo_state
 from whatshooked.simulator.world.world import World
 
 
@@ -31,13 +31,13 @@ class Graph:
         state.tokens = {token(account): Token(value=token(account), app_id=app) for account in accounts}
         self.world = World(state, Clock(start=time.time()))
 
-    def image(self, *, spoiled: bool) -> dict[str, Any]:
-        """Return a message with a picture, whose downloads all fail when it is spoiled."""
+    def image(self) -> tuple[Media, dict[str, Any]]:
+        """Return a picture that a customer sent to the first number, and the message that brings it."""
         number = self.world.state.numbers[number_id(0)]
         found = store.store(self.world, number, "image/jpeg", b"\xff\xd8 not much of a picture", inbound=True)
-        found.fault = "wrong_hash" if spoiled else ""
-        message = {"from": "4915112345678", "id": f"wamid.image{found.id}", "timestamp": str(round(time.time()))}
-        return message | {"type": "image", "image": store.webhook_object(self.world, found)}
+        message = text(f"wamid.image{found.id}") | {"type": "image", "image": store.webhook_object(self.world, found)}
+        del message["text"]
+        return found, message
 
     @contextlib.asynccontextmanager
     async def serve(self) -> AsyncIterator[None]:

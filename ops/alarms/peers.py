@@ -58,14 +58,18 @@ class Meta:
                 await asyncio.sleep(self._pause)
 
     def _body(self) -> bytes:
-        stamp = str(round(time.time() - self.manner.age))
-        item = {"from": CUSTOMER, "id": f"wamid.{self._account}{self._count}", "timestamp": stamp, "type": "text"}
-        return webhook(self._number_id, item | {"text": {"body": "hello"}})
+        return webhook(self._number_id, text(f"wamid.{self._account}{self._count}", self.manner.age))
 
     async def _post(self, body: bytes) -> None:
         headers = {"content-type": "application/json", "x-hub-signature-256": sign(body, self.manner.secret)}
         with contextlib.suppress(httpx.HTTPError):  # of a gateway that is away: Meta goes on
             await self._client.post(self._url, content=body, headers=headers)
+
+
+def text(message_id: str, age: float = 0.0) -> dict[str, Any]:
+    """Return a message that a customer wrote so many seconds ago."""
+    stamp = str(round(time.time() - age))
+    return {"from": CUSTOMER, "id": message_id, "timestamp": stamp, "type": "text", "text": {"body": "hello"}}
 
 
 def webhook(number_id: str, *messages: dict[str, Any]) -> bytes:

@@ -57,18 +57,14 @@ class Watch:
 
     async def active(self) -> list[Labels]:
         """Return the labels of every alarm that Alertmanager has now, those that follow from another included."""
-        with contextlib.suppress(httpx.HTTPError):
-            answer = await self.client.get(f"{self.alertmanager}/api/v2/alerts")
-            return [alert["labels"] for alert in answer.raise_for_status().json()]
-        return []
+        answer = await self.client.get(f"{self.alertmanager}/api/v2/alerts")
+        return [alert["labels"] for alert in answer.raise_for_status().json()]
 
-    async def until(self, alarm: str, labels: Labels, *, stands: bool, patience: float) -> float:
-        """Wait until an alarm stands, or until it does not, and return the seconds; raises TimeoutError."""
-        since = time.monotonic()
+    async def until(self, alarm: str, labels: Labels, *, stands: bool, patience: float) -> None:
+        """Wait until an alarm stands, or until it does not; raises TimeoutError."""
         async with asyncio.timeout(patience):
             while matches(alarm, labels, await self.active()) != stands:
                 await asyncio.sleep(_LOOK)
-        return time.monotonic() - since
 
 
 def matches(alarm: str, labels: Labels, active: list[Labels]) -> bool:
@@ -95,8 +91,9 @@ async def watching(folder: Path, targets: Mapping[str, int]) -> AsyncIterator[Wa
             (folder / "alertmanager.yml").write_text(_alertmanager(bell.url("bell")))
             started = [_start_alertmanager(folder, alertmanager), _start_prometheus(folder, prometheus)]
             try:
-                for base in (watch.alertmanager, watch.prometheus):
-                    await _ready(client, base, folder)
+                await _ready(client, f"{watch.alertmanager}/-/ready", folder)
+                # What fires before Prometheus knows of its Alertmanager is told a minute later.
+                await _ready(client, f"{watch.prometheus}/api/v1/alertmanagers", folder, '"url"')
                 yield watch
             finally:
                 for process in started:
@@ -117,17 +114,21 @@ def _start_alertmanager(folder: Path, port: int) -> "subprocess.Popen[bytes]":
 
 def _start(folder: Path, *command: str) -> "subprocess.Popen[bytes]":
     with (folder / f"{command[0]}.log").open("ab") as log:
-        return subprocess.Popen(tied([*command]), cwd=folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        program = shutil.which(command[0]) or command[0]
+        return subprocess.Popen(
+            tied([program, *command[1:]]), cwd=folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+        )
 
 
-async def _ready(client: httpx.AsyncClient, base: str, folder: Path) -> None:
+async def _ready(client: httpx.AsyncClient, url: str, folder: Path, holds: str = "") -> None:
     deadline = time.monotonic() + _START
     while True:
         with contextlib.suppress(httpx.HTTPError):
-            if (await client.get(f"{base}/-/ready")).status_code == 200:
+            answer = await client.get(url)
+            if answer.status_code == 200 and holds in answer.text:
                 return
         if time.monotonic() > deadline:
-            raise RuntimeError(f"{base} does not start: see the logs in {folder}")
+            raise RuntimeError(f"{url} does not answer: see the logs in {folder}")
         await asyncio.sleep(_LOOK)
 
 
@@ -140,7 +141,7 @@ def _prometheus(rules: Path, targets: Mapping[str, int], alertmanager: int) -> s
     document["alerting"] = {"alertmanagers": [_static(alertmanager)]}
     for job in document["scrape_configs"]:
         del job["dns_sd_configs"]
-        job |= _static(targets[job["job_name"]])
+        job.update(_static(targets[job["job_name"]]))
     return yaml.safe_dump(document)
 
 
