@@ -24,7 +24,7 @@ from tests.conftest import REPO
 from tests.planted import ACCOUNT, REFUSED, planted
 
 #: Seconds that the story of faults takes.
-STORY = 36.0
+STORY = 30.0
 CHOSEN = {"hook": "crm", "account": REFUSED, "instance": ".*", "datasource": SOURCE_UID, "runbook": RUNBOOK}
 FILES = sorted(FOLDER.glob("*.json"))
 

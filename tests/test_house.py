@@ -15,7 +15,7 @@ from tests.conftest import REPO
 from whatshooked import keys as key_names
 from whatshooked.metrics import facts
 
-FOLDERS = ("whatshooked", "workers", "ops", "tests")
+FOLDERS = ("whatshooked", "workers", "ops", "grafana", "tests")
 MODULES = sorted(path for folder in FOLDERS for path in (REPO / folder).rglob("*.py"))
 PRODUCT = [path for path in MODULES if path.relative_to(REPO).parts[0] in ("whatshooked", "workers")]
 METRICS = [REPO / "whatshooked/metrics" / name for name in ("__init__.py", "facts.py")]
