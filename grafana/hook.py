@@ -17,11 +17,11 @@ from grafana.panels import (
     states,
     words,
 )
-from grafana.path import ANSWERS
 from grafana.promql import added, ago, fact, least, rate, rise, within
 from grafana.shared import FAILING, alarms, last_receipt, refused
 
 _THIS = 'hook="$hook"'
+_ANSWERS = {"accepted": GREEN, "refused": ORANGE, "failed": RED}
 _TAKES: Names = {"1": ("yes", GREEN), "0": ("NO", RED)}
 _DO = """\
 **It fails** (*Not accepted* is red): the receiver of `$hook` answers no 2xx, or nothing. Mend it; what it owes goes out
@@ -135,7 +135,7 @@ def _answers() -> list[Panel]:
     shares = [Query(within(one, "attempt", where=_THIS), f"p{one * 100:g}") for one in (0.5, 0.95, 0.99)]
     by_result = Query(rate("attempts", "result", where=_THIS), "{{result}}")
     return [
-        lines("Attempts", results, by_result, unit="eps", colours=ANSWERS, stacked=True),
+        lines("Attempts", results, by_result, unit="eps", colours=_ANSWERS, stacked=True),
         lines("Not accepted", share, Query(refused(where=_THIS), "not accepted"), unit="percentunit"),
         lines("Time of an attempt", time, *shares, unit="s", steps=rising(2, 10)),
     ]
