@@ -14,6 +14,7 @@ HOOK_LINK = "/d/whatshooked-hook?var-hook=${__value.raw}&${__url_time_range}"
 ACCOUNT_LINK = "/d/whatshooked-account?var-account=${__value.raw}&${__url_time_range}"
 CONNECTED: Names = {"1": ("yes", "green"), "0": ("NO", RED)}
 DAYS: Names = {"10000+": ("never", "green")}
+_STATES: Names = {"firing": ("FIRING", RED), "pending": ("pending", ORANGE)}
 #: Labels by which alarms say whom they concern.
 _WHOM = "alertname, alertstate, severity, hook, account, target, loop, of, instance"
 
@@ -33,7 +34,8 @@ def alarms() -> Panel:
     since = "(ALERTS * 0) + ignoring (alertstate) group_left () (time() - ALERTS_FOR_STATE)"
     columns = [Column("for", f"max by ({_WHOM}) ({since})", "s")]
     link = "${runbook:raw}#${__value.raw}"
-    return rows("Alarms", told, "alertname", columns, link=link).span(12).height(8).no_value("no alarm")
+    made = rows("Alarms", told, "alertname", columns, link=link, named={"alertstate": _STATES})
+    return made.span(12).height(8).no_value("no alarm")
 
 
 def hooks() -> Panel:

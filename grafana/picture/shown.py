@@ -30,6 +30,14 @@ class Look:
         reached = [step for step in self.steps if step["value"] is None or value >= step["value"]]
         return str(reached[-1]["color"]) if reached else ""
 
+    def word(self, text: str) -> tuple[str, str]:
+        """Return how a label's value is called, and Grafana's name of its colour ("" for none)."""
+        for mapping in self.mappings:
+            if mapping["type"] == "value" and text in mapping["options"]:
+                found = mapping["options"][text]
+                return str(found["text"]), str(found["color"])
+        return text, ""
+
     def _mapped(self, value: float) -> dict[str, Any] | None:
         for mapping in self.mappings:
             options = mapping["options"]
