@@ -18,7 +18,7 @@ from grafana.panels import (
     words,
 )
 from grafana.promql import added, ago, fact, least, rate, rise, within
-from grafana.shared import FAILING, alarms, last_receipt, refused
+from grafana.shared import FAILING, LATELY, alarms, last_receipt, refused
 
 _THIS = 'hook="$hook"'
 _ANSWERS = {"accepted": GREEN, "refused": ORANGE, "failed": RED}
@@ -68,7 +68,9 @@ def _now() -> list[Panel]:
         "see *What to do*.",
         "DeliveriesLate",
     )
-    share = Told("Which part of its attempts it did not accept.", "close to 0 %.", "its own log.", "HookFailing")
+    share = Told(
+        "Which part of its attempts it did not accept, in 15 minutes.", "close to 0 %.", "its log.", "HookFailing"
+    )
     last = Told(
         "How long ago it last accepted an event, as far as the shown time reaches.",
         "moments ago, while events come.",
@@ -91,7 +93,13 @@ def _now() -> list[Panel]:
         figure("On", off, on, steps=((None, RED), (1, GREEN)), names=ON_OFF),
         figure("Owes", owes, Query(due), steps=rising(1_000, 10_000)),
         figure("Owing for at most", for_, Query(owing), unit="s", steps=rising(300, 3_600)),
-        figure("Not accepted", share, Query(refused(where=_THIS)), unit="percentunit", steps=rising(0.05, FAILING)),
+        figure(
+            "Not accepted",
+            share,
+            Query(refused(where=_THIS, during=LATELY)),
+            unit="percentunit",
+            steps=rising(0.05, FAILING),
+        ),
         figure("Last receipt, ago", last, Query(silent), unit="s", steps=rising(300, 3_600)),
         figure("Answers in (p95)", answers, Query(within(0.95, "attempt", where=_THIS)), unit="s", steps=rising(2, 10)),
         figure(
@@ -103,7 +111,7 @@ def _now() -> list[Panel]:
 
 def _since() -> Panel:
     told = Told(
-        "Whether it is on, takes more than half of its attempts, and owes little: where a bar turns red it began.",
+        "Whether it is on, takes more than half of five minutes' attempts, and owes little; red begins where it began.",
         "green.",
         "see *What to do*; the marks of restarts and config reloads show what happened then.",
         "HookFailing",
@@ -112,7 +120,7 @@ def _since() -> Panel:
         "On, takes events, up to date",
         told,
         Query(least("hook_active", where=_THIS), "on"),
-        Query(f"{refused(where=_THIS)} < bool {FAILING}", "takes events"),
+        Query(f"{refused(where=_THIS, during='5m')} < bool {FAILING}", "takes events"),
         Query(f"{fact('hook_due', where=_THIS)} < bool 1000", "up to date"),
         names=_TAKES,
     )

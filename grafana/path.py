@@ -70,12 +70,12 @@ def _oldest() -> Panel:
 
 def _failing() -> Panel:
     told = Told(
-        "Hooks of whose attempts more than half are not accepted now.",
+        "Hooks that owe something and did not accept more than half of the attempts of the last 15 minutes.",
         "0.",
         "row 6 names them; click one to see since when.",
         "HookFailing",
     )
-    query = none_is_zero(f"count({shared.refused()} > {shared.FAILING})")
+    query = none_is_zero(f"count({shared.failing()})")
     return figure("Hooks failing", told, Query(query), steps=rising(1))
 
 

@@ -3,10 +3,12 @@
 from grafana_foundation_sdk.builders import common
 
 from grafana.panels import GREEN, ON_OFF, ORANGE, RED, Column, Names, Panel, Query, Told, figure, lines, rising, rows
-from grafana.promql import added, ago, fact, least, part, rate, rise, within
+from grafana.promql import RATE, added, ago, fact, least, part, rate, rise, within
 
 #: Below this part of attempts accepted a hook counts as failing.
 FAILING = 0.5
+#: How far back that looks where it is a figure: attempts grow rare while a hook fails.
+LATELY = "15m"
 _REDIS: Names = {"0": ("DOWN", RED), "1": ("not durable", ORANGE), "2": ("up, durable", GREEN)}
 #: What each hook owes; `_media` is the fetching of files.
 OWED = fact("hook_due", "hook", where='hook!="_media"')
@@ -19,9 +21,14 @@ _STATES: Names = {"firing": ("FIRING", RED), "pending": ("pending", ORANGE)}
 _WHOM = "alertname, alertstate, severity, hook, account, target, loop, of, instance"
 
 
-def refused(by: str = "hook", where: str = "") -> str:
+def refused(by: str = "hook", where: str = "", during: str = RATE) -> str:
     """Return which part of the attempts at hooks was not accepted."""
-    return part("attempts", 'result!="accepted"', by, where=where)
+    return part("attempts", 'result!="accepted"', by, where=where, during=during)
+
+
+def failing() -> str:
+    """Return the hooks that fail, as the alarm HookFailing has it: one that is seldom tried fails all the same."""
+    return f"{refused(during=LATELY)} > {FAILING} and {OWED} > 0"
 
 
 def alarms() -> Panel:
@@ -42,7 +49,7 @@ def hooks() -> Panel:
     """Return a row for each hook: is it on, does it take events, what does it owe?"""
     told = Told(
         "Every hook: whether it is on, how much it owes, how it answers. A click shows it alone.",
-        "on; owes what it takes in seconds; hardly anything not accepted; a receipt moments ago while events come.",
+        "on; owes what it takes in seconds; hardly anything not accepted in 15 minutes; a receipt moments ago.",
         "click the hook. Red in *not accepted*: its receiver fails. Much *owed* without it: it is slow.",
         "HookFailing",
     )
@@ -51,7 +58,7 @@ def hooks() -> Panel:
         Column("owes", OWED, steps=rising(1_000, 10_000)),
         Column("in flight", added("hook_in_flight", "hook", where='hook!="_media"')),
         Column("accepted", rate("attempts", "hook", where='result="accepted"'), "eps"),
-        Column("not accepted", refused(), "percentunit", rising(0.05, FAILING)),
+        Column("not accepted", refused(during=LATELY), "percentunit", rising(0.05, FAILING)),
         Column("answers in (p95)", within(0.95, "attempt", "hook"), "s", rising(2, 10)),
         Column("receipt after (p95)", within(0.95, "delivery", "hook"), "s", rising(5, 60)),
         Column("retries", rate("retries", "hook"), "eps"),
