@@ -7,7 +7,6 @@ every event of the body.
 import asyncio
 import hmac
 import time
-from collections import Counter
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
@@ -172,7 +171,7 @@ def _count(found: list[Incoming], added: list[Added]) -> None:
     What was there already says nothing of that.
     """
     oldest: dict[str, int] = {}
-    leftovers: Counter[str] = Counter()
+    leftovers: dict[str, int] = {}
     for incoming, one in zip(found, added, strict=True):
         if not one.new:
             continue
@@ -180,7 +179,7 @@ def _count(found: list[Incoming], added: list[Added]) -> None:
         if when and when < oldest.get(kind, _NEVER):
             oldest[kind] = when
         if left := incoming.leftover or ("no_owner" if incoming.event.foreign else ""):
-            leftovers[left] += 1
+            leftovers[left] = leftovers.get(left, 0) + 1
     now = time.time()
     for kind, when in oldest.items():
         _lag[kind].observe(max(now - when, 0.0))
