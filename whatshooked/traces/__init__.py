@@ -1,0 +1,104 @@
+"""OpenTelemetry traces: one from a webhook to the answer of each hook.
+
+Off unless the config turns them on, and then nothing of OpenTelemetry is imported: who makes spans speaks to `Traces`,
+which does nothing.
+
+carrier   a span's context as the entry carries it, and as HTTP does
+spans     what stands in each span
+export    how spans leave this process, and what becomes of them at its end
+"""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from types import MappingProxyType
+from typing import Any, Literal, Protocol, Self
+
+from whatshooked.config import Hook, TracesConfig
+from whatshooked.events import Event
+from whatshooked.hooks.delivery import Result
+
+#: An ASGI application.
+App = Callable[[Any, Any, Any], Awaitable[None]]
+
+
+class Taken(Protocol):
+    """What the intake says of one event."""
+
+    @property
+    def new(self) -> bool:
+        """Whether it was seen for the first time."""
+
+
+class AttemptSpan(AbstractContextManager["AttemptSpan"], Protocol):
+    """The span of one attempt, which lasts as long as its block; `headers` go with the request."""
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """What tells the receiver which span called it."""
+
+    def came_to(self, result: Result, /) -> None:
+        """Note the outcome."""
+
+
+class Traces(Protocol):
+    """Makes the spans of one process."""
+
+    def served(self, app: App, /) -> App:
+        """Return the application with a span around each request."""
+
+    def context(self) -> bytes | None:
+        """Return the context of the request that is served now, for its events."""
+
+    def took(self, account_id: str, added: Sequence[Taken], /) -> None:
+        """Note what the request brought."""
+
+    def attempt(self, hook: Hook, event: Event, event_id: str, number: int, /, *, replay: bool) -> AttemptSpan:
+        """Return the span of one attempt."""
+
+    async def close(self) -> None:
+        """Send what is left, within two seconds."""
+
+
+class _NoSpan:
+    headers: Mapping[str, str] = MappingProxyType({})
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def came_to(self, _: Result) -> None:
+        pass
+
+
+class _Off:
+    _span = _NoSpan()
+
+    def served(self, app: App) -> App:
+        return app
+
+    def context(self) -> None:
+        return None
+
+    def took(self, *_: object) -> None:
+        pass
+
+    def attempt(self, *_: object, replay: bool) -> AttemptSpan:  # noqa: ARG002 - the name is the protocol's
+        return self._span
+
+    async def close(self) -> None:
+        pass
+
+
+#: No traces.
+OFF: Traces = _Off()
+
+
+def open_traces(settings: TracesConfig, role: Literal["web", "worker"]) -> Traces:
+    """Return what makes this process's spans; it exports them from a thread of its own until it is closed."""
+    if not settings.enabled:
+        return OFF
+    from whatshooked.traces.spans import Spans
+
+    return Spans(settings, role)
