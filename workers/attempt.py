@@ -145,22 +145,15 @@ class Attempts:
                 log.seldom("warn", "A payload could not be made", event_id=attempt.event_id, error=str(error))
                 return NotTaken(attempt.event_id, hook.id, attempt.token, "free")
         self._tell("triggered", attempt)
-        result = await self._post(attempt, payload)
+        result = await self._traces.post(
+            self._sender, hook, event, attempt.event_id, payload, number=attempt.number, replay=attempt.replay
+        )
         self._count(hook.id).seconds.observe(result.seconds)
         match result:
             case Delivered():
                 return self._accepted(attempt, result)
             case Refused():
                 return self._refused(attempt, result)
-
-    async def _post(self, attempt: Attempt, payload: bytes) -> Delivered | Refused:
-        hook, event, replay = attempt.hook, attempt.event, attempt.replay
-        with self._traces.attempt(hook, event, attempt.event_id, attempt.number, replay=replay) as span:
-            result = await self._sender.post(
-                hook, event.type, event.account_id, attempt.event_id, payload, replay=replay, headers=span.headers
-            )
-            span.came_to(result)
-        return result
 
     def _accepted(self, attempt: Attempt, result: Delivered) -> Taken:
         hook = attempt.hook

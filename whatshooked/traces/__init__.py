@@ -8,14 +8,12 @@ spans     what stands in each span
 export    how spans leave this process, and what becomes of them at its end
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
-from types import MappingProxyType
-from typing import Any, Literal, Protocol, Self
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Literal, Protocol
 
 from whatshooked.config import Hook, TracesConfig
 from whatshooked.events import Event
-from whatshooked.hooks.delivery import Result
+from whatshooked.hooks.delivery import Result, Sender
 
 #: An ASGI application.
 App = Callable[[Any, Any, Any], Awaitable[None]]
@@ -27,17 +25,6 @@ class Taken(Protocol):
     @property
     def new(self) -> bool:
         """Whether it was seen for the first time."""
-
-
-class AttemptSpan(AbstractContextManager["AttemptSpan"], Protocol):
-    """The span of one attempt, which lasts as long as its block; `headers` go with the request."""
-
-    @property
-    def headers(self) -> Mapping[str, str]:
-        """What tells the receiver which span called it."""
-
-    def came_to(self, result: Result, /) -> None:
-        """Note the outcome."""
 
 
 class Traces(Protocol):
@@ -52,29 +39,16 @@ class Traces(Protocol):
     def took(self, account_id: str, added: Sequence[Taken], /) -> None:
         """Note what the request brought."""
 
-    def attempt(self, hook: Hook, event: Event, event_id: str, number: int, /, *, replay: bool) -> AttemptSpan:
-        """Return the span of one attempt."""
+    def post(
+        self, sender: Sender, hook: Hook, event: Event, event_id: str, body: bytes, *, number: int, replay: bool
+    ) -> Awaitable[Result]:
+        """Make an attempt, the `number`th, whose receiver is told which span called it."""
 
     async def close(self) -> None:
         """Send what is left, within two seconds."""
 
 
-class _NoSpan:
-    headers: Mapping[str, str] = MappingProxyType({})
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        pass
-
-    def came_to(self, _: Result) -> None:
-        pass
-
-
 class _Off:
-    _span = _NoSpan()
-
     def served(self, app: App) -> App:
         return app
 
@@ -84,8 +58,18 @@ class _Off:
     def took(self, *_: object) -> None:
         pass
 
-    def attempt(self, *_: object, replay: bool) -> AttemptSpan:  # noqa: ARG002 - the name is the protocol's
-        return self._span
+    def post(
+        self,
+        sender: Sender,
+        hook: Hook,
+        event: Event,
+        event_id: str,
+        body: bytes,
+        *,
+        number: int,  # noqa: ARG002 - for spans alone
+        replay: bool,
+    ) -> Awaitable[Result]:
+        return sender.post(hook, event.type, event.account_id, event_id, body, replay=replay)
 
     async def close(self) -> None:
         pass

@@ -28,9 +28,11 @@ def unpack(packed: bytes | None) -> Context:
     return trace.set_span_in_context(NonRecordingSpan(found), Context()) if found.is_valid else Context()
 
 
-def traceparent(span: SpanContext) -> str:
-    """Return the value of the header by which the receiver's spans join."""
-    return f"00-{span.trace_id:032x}-{span.span_id:016x}-{span.trace_flags:02x}"
+def headers(span: SpanContext) -> dict[str, str]:
+    """Return the header by which a receiver's spans join; none when there is no trace."""
+    if not span.is_valid:
+        return {}
+    return {"traceparent": f"00-{span.trace_id:032x}-{span.span_id:016x}-{span.trace_flags:02x}"}
 
 
 def read(header: str) -> Context:

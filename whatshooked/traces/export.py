@@ -86,4 +86,4 @@ class _Ear(logging.Handler):
         """Write a record of the SDK's, unless one of its kind was just written."""
         text = _address.sub(r"\1...", record.getMessage())[:300]
         sending = ".exporter." in record.name
-        log.seldom("warn", "Traces are not sent" if sending else "Traces", every=_EVERY, said=text)
+        log.seldom("warn", "Traces are not sent" if sending else "OpenTelemetry says", every=_EVERY, said=text)

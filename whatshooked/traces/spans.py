@@ -4,8 +4,7 @@ Never a customer's number, a message's text or a secret: no query, no header but
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 from urllib.parse import urlsplit
 
 from opentelemetry import trace
@@ -22,8 +21,8 @@ from opentelemetry.util.types import AttributeValue
 
 from whatshooked.config import Hook, TracesConfig
 from whatshooked.events import Event
-from whatshooked.hooks.delivery import Refused, Result, shown
-from whatshooked.traces import App, AttemptSpan, Taken, carrier
+from whatshooked.hooks.delivery import Refused, Result, Sender, shown
+from whatshooked.traces import App, Taken, carrier
 from whatshooked.traces.export import Export
 
 #: As in the API's description.
@@ -55,7 +54,7 @@ class Spans:
             name, attributes = _request(scope, headers)
             # What the application does not catch ends in the server, which answers 500 for it.
             with self._tracer.start_as_current_span(
-                name, parent, SpanKind.SERVER, attributes, record_exception=False
+                name, parent, SpanKind.SERVER, attributes, record_exception=False, set_status_on_exception=False
             ) as span:
                 await app(scope, receive, _noting(send, span))
 
@@ -73,20 +72,26 @@ class Spans:
             span.set_attribute("whatshooked.events", len(added))
             span.set_attribute("whatshooked.events.new", sum(one.new for one in added))
 
-    def attempt(self, hook: Hook, event: Event, event_id: str, number: int, *, replay: bool) -> AttemptSpan:
-        """Return the span of an attempt, below that of the webhook which brought the event."""
-        attributes = self._target(hook) | {
-            "whatshooked.hook.id": hook.id,
-            "whatshooked.event.id": event_id,
-            "whatshooked.event.type": event.type,
-            "whatshooked.account.id": event.account_id,
-        }
-        if number > 1:
-            attributes[http_attributes.HTTP_REQUEST_RESEND_COUNT] = number - 1
-        if replay:
-            attributes["whatshooked.replay"] = True
-        parent = carrier.unpack(event.trace)
-        return _Attempt(self._tracer.start_span(_name(hook.method), parent, SpanKind.CLIENT, attributes))
+    async def post(
+        self, sender: Sender, hook: Hook, event: Event, event_id: str, body: bytes, *, number: int, replay: bool
+    ) -> Result:
+        """Make an attempt; its span lies below that of the webhook which brought the event."""
+        span = self._tracer.start_span(_name(hook.method), carrier.unpack(event.trace), SpanKind.CLIENT)
+        if span.is_recording():  # the webhook's span decided it: to build them for nothing costs as much as the rest
+            span.set_attributes(self._target(hook) | _attempted(hook, event, event_id, number, replay=replay))
+        # Also of an attempt that is not sampled: the receiver then leaves its own spans out too.
+        headers = carrier.headers(span.get_span_context())
+        try:
+            result = await sender.post(
+                hook, event.type, event.account_id, event_id, body, replay=replay, headers=headers
+            )
+            _came_to(span, result)
+        except BaseException as error:  # a stop breaks it off
+            _fail(span, type(error).__name__)
+            raise
+        finally:
+            span.end()
+        return result
 
     def _target(self, hook: Hook) -> Attributes:
         key = f"{hook.method} {hook.url}"
@@ -98,30 +103,27 @@ class Spans:
         return found
 
 
-class _Attempt:
-    """The span of one attempt; one that ends without an outcome was broken off."""
+def _attempted(hook: Hook, event: Event, event_id: str, number: int, *, replay: bool) -> Attributes:
+    found: Attributes = {
+        "whatshooked.hook.id": hook.id,
+        "whatshooked.event.id": event_id,
+        "whatshooked.event.type": event.type,
+        "whatshooked.account.id": event.account_id,
+    }
+    if number > 1:
+        found[http_attributes.HTTP_REQUEST_RESEND_COUNT] = number - 1
+    if replay:
+        found["whatshooked.replay"] = True
+    return found
 
-    def __init__(self, span: Span) -> None:
-        self._span = span
-        context = span.get_span_context()
-        #: Also of an attempt that is not sampled: the receiver then leaves its own spans out too.
-        self.headers: Mapping[str, str] = {"traceparent": carrier.traceparent(context)} if context.is_valid else {}
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
-        if kind is not None:
-            _fail(self._span, kind.__name__, "")
-        self._span.end()
-
-    def came_to(self, result: Result) -> None:
-        """Note the answer, or why there is none."""
-        if result.status:
-            self._span.set_attribute(http_attributes.HTTP_RESPONSE_STATUS_CODE, result.status)
-        if isinstance(result, Refused):
-            kind = str(result.status) if result.status else "timeout" if result.error == "timeout" else "no_answer"
-            _fail(self._span, kind, result.error)
+def _came_to(span: Span, result: Result) -> None:
+    """Note the answer, or why there is none."""
+    if result.status:
+        span.set_attribute(http_attributes.HTTP_RESPONSE_STATUS_CODE, result.status)
+    if isinstance(result, Refused):
+        kind = str(result.status) if result.status else "timeout" if result.error == "timeout" else "no_answer"
+        _fail(span, kind, result.error)
 
 
 def _request(scope: Any, headers: Mapping[bytes, str]) -> tuple[str, Attributes]:
@@ -178,12 +180,12 @@ def _noting(send: Any, span: Span) -> Callable[[Any], Any]:
             status: int = message["status"]
             span.set_attribute(http_attributes.HTTP_RESPONSE_STATUS_CODE, status)
             if status >= 500:
-                _fail(span, str(status), "")
+                _fail(span, str(status))
         return send(message)
 
     return noting
 
 
-def _fail(span: Span, kind: str, text: str) -> None:
+def _fail(span: Span, kind: str, text: str | None = None) -> None:
     span.set_attribute(error_attributes.ERROR_TYPE, kind)
-    span.set_status(StatusCode.ERROR, text or None)
+    span.set_status(StatusCode.ERROR, text)
