@@ -164,6 +164,20 @@ async def test_a_replay_belongs_to_its_event_s_trace(
     assert "whatshooked.replay" not in first.attributes
 
 
+async def test_what_is_told_of_a_delivery_belongs_to_its_trace(
+    make_gateway: Make, receiver: Receiver, collector: Receiver
+) -> None:
+    """`hook.success` goes to its hook in the trace of the event that it tells of."""
+    async with Receiver() as watcher:
+        watching = hook("h2", watcher.url(), events=["hook.success"])
+        gateway = make_gateway(hook("h1", receiver.url()), watching, traces=traced(collector))
+        await gateway.start()
+        await gateway.post(meta.webhook(meta.value(meta.text())))
+        (told,) = await watcher.wait(1)
+        (webhook,) = only(await otlp.wait(collector, 3), SERVER)
+    assert otlp.place(told)[0] == webhook.trace
+
+
 async def test_a_hook_s_own_header_wins(make_gateway: Make, receiver: Receiver, collector: Receiver) -> None:
     """Headers of the config are sent as given, this one too."""
     own = CALLER + "01"

@@ -224,7 +224,9 @@ class TracesConfig(OurSection, frozen=True, kw_only=True):
 
     enabled: Annotated[bool, about("whether traces are made")] = False
     endpoint: Annotated[
-        Url | None, about("an OTLP/HTTP collector such as http://collector:4318; else OTEL_EXPORTER_OTLP_ENDPOINT")
+        str | None,
+        kind("collector"),
+        about("an OTLP/HTTP collector such as http://collector:4318; else OTEL_EXPORTER_OTLP_ENDPOINT"),
     ] = None
     ratio: Annotated[
         Annotated[float, Meta(ge=0, le=1)] | None,
