@@ -34,6 +34,7 @@ from whatshooked.stream.registry import REMOVED_AFTER_MS, drop_lapsed, read_swit
 from whatshooked.stream.replay import Operator
 from whatshooked.stream.settle import Settler
 from whatshooked.stream.upkeep import Limits, Upkeep
+from whatshooked.traces import open_traces
 from workers.accounts import Credentials
 from workers.attempt import Attempts
 from workers.consumer import Reader
@@ -75,6 +76,7 @@ class Process:
             for name in ("read", "route", "settle", "claim", "add", "outbox", "media", "eventlog", "other")
         }
         self._sender = Sender()
+        self._traces = open_traces(config.traces, "worker")
         self._graph = Graph()
         self._scrape = Scrape(lambda: self.config, self.keys, url)
         self._serving: Serving | None = None
@@ -109,9 +111,8 @@ class Process:
         self._sending = Sending(outgoing, self._graph, lambda: self.config, refused, throughput, uploads)
         replies = Replies(lambda: self.config, self._sending.wake.set)
         self._fetcher = self._files.fetcher
-        self._attempts = Attempts(
-            self._sender, self._settler, self._intake, self._slots, now, replies, self._files.bodies
-        )
+        settler, slots, bodies = self._settler, self._slots, self._files.bodies
+        self._attempts = Attempts(self._sender, settler, self._intake, slots, now, replies, bodies, self._traces)
         outbox = Outbox(links["route"], keys, self.activity)
         self._reader = Reader(self.consumer, self._attempts, self._fetcher, self._slots, outbox, now, self._saw)
         self._claimer = Claimer(links["claim"], keys, self._attempts, self._fetcher, self._slots, now, self.activity)
@@ -187,6 +188,7 @@ class Process:
         except StreamUnavailable:
             metrics.REDIS_ERRORS.labels("stop").inc()  # the heartbeat runs out by itself
         await self._sender.close()
+        await self._traces.close()
         await self._graph.close()
         await self._files.close()
         if self._serving is not None:

@@ -24,6 +24,7 @@ from whatshooked.config.model import (
     Metrics,
     RedisConfig,
     Server,
+    TracesConfig,
 )
 from whatshooked.config.schema import schema
 
@@ -42,6 +43,7 @@ __all__ = [
     "Metrics",
     "RedisConfig",
     "Server",
+    "TracesConfig",
     "load",
     "schema",
 ]
