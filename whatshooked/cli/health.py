@@ -17,7 +17,6 @@ _ANSWER_WITHIN = 5.0
 #: The loops that carry events and come round within seconds; the others may rightly take minutes over one turn.
 _QUICK = frozenset({"reader", "claimer", "sending", "switches"})
 _TURN = re.compile(r'^whatshooked_loop_turn_timestamp_seconds\{[^}]*\bloop="(\w+)"[^}]*\} (\S+)$', re.MULTILINE)
-_STARTED = re.compile(r"^whatshooked_process_start_time_seconds(?:\{[^}]*\})? (\S+)$", re.MULTILINE)
 _REDIS_IS_AWAY = re.compile(r"^whatshooked_redis_up(?:\{[^}]*\})? 0(?:\.0)?$", re.MULTILINE)
 
 
@@ -45,9 +44,7 @@ def judged(text: str, now: float, patience: float) -> str:
     """
     if "whatshooked_" not in text:
         return "what answers is no worker of ours: give the port of metrics.port"
-    # What an earlier process left in a folder that outlived it says nothing of this one.
-    started = max(map(float, _STARTED.findall(text)), default=0.0)
-    turns = {loop: now - float(when) for loop, when in _TURN.findall(text) if loop in _QUICK and float(when) > started}
+    turns = {loop: now - float(when) for loop, when in _TURN.findall(text) if loop in _QUICK}
     if not turns:  # it waits for Redis before its loops begin
         return ""
     # Away, Redis holds up whatever has to be written; but some loop always comes round, or the whole process hangs.
@@ -72,7 +69,7 @@ def _configured(*, is_worker: bool) -> tuple[str, int]:
     section, key = (config.metrics, "metrics.port") if is_worker else (config.server, "server.port")
     if not section.port:
         raise CommandRefused(f"{key} names no port to ask: set it, or give --port")
-    return section.host or "127.0.0.1", section.port
+    return section.host, section.port
 
 
 def _reachable(host: str) -> str:
