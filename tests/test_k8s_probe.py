@@ -26,8 +26,8 @@ signal.signal(signal.SIGUSR1, lambda *_: time.sleep(600))
 from whatshooked.cli import main
 sys.exit(main(["worker"]))
 """
-#: Seconds for which a loop may stand still here; the probe itself is more patient.
-PATIENCE = 2.0
+#: Seconds for which a loop may stand still here, more than one call to a Redis that hangs; the probe is more patient.
+PATIENCE = 7.0
 
 
 def free_port() -> int:
