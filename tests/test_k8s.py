@@ -15,9 +15,11 @@ from ops import manifests
 from tests.conftest import REPO
 from tests.manifests import COMPONENTS, K8S, container, documents, of_kind, only, pods, settings
 from whatshooked import __version__
+from whatshooked.boot import CONFIG_VARIABLE
 from whatshooked.cli import serve, supervisor
 from whatshooked.cli.main import build
 from whatshooked.config import load
+from whatshooked.config.environment import VARIABLES
 from whatshooked.embedded.binary import find_binary
 from whatshooked.errors import StreamUnavailable
 from whatshooked.keys import GROUP, Keys
@@ -101,6 +103,7 @@ def test_what_runs_is_a_command_of_ours_with_variables_that_are_read(name: str) 
     env = {one["name"]: one["value"] for one in found["env"]}
     assert env == {"WHATSHOOKED_CONFIG": "/etc/whatshooked/config.json", "WHATSHOOKED_METRICS_PORT": "9464"}
     assert ports(name)["metrics"] == int(env["WHATSHOOKED_METRICS_PORT"])
+    assert {*env, "WHATSHOOKED_REDIS_URL"} <= {CONFIG_VARIABLE, *VARIABLES}
     assert found["envFrom"] == [{"secretRef": {"name": "whatshooked"}}]
 
 
