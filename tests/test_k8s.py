@@ -101,6 +101,7 @@ def test_what_runs_is_a_command_of_ours_with_variables_that_are_read(name: str) 
     assert found["image"] == f"whatshooked:{__version__}"
     assert build().parse_args(found["args"]).does is not None
     env = {one["name"]: one["value"] for one in found["env"]}
+    assert env.pop("XDG_RUNTIME_DIR") in {one["mountPath"] for one in found["volumeMounts"]}
     assert env == {"WHATSHOOKED_CONFIG": "/etc/whatshooked/config.json", "WHATSHOOKED_METRICS_PORT": "9464"}
     assert ports(name)["metrics"] == int(env["WHATSHOOKED_METRICS_PORT"])
     assert {*env, "WHATSHOOKED_REDIS_URL"} <= {CONFIG_VARIABLE, *VARIABLES}
