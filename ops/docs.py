@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from whatshooked.config import schema
+from whatshooked.config.environment import VARIABLES
 from whatshooked.config.model import UNAVAILABLE, Hook, RedisConfig
 
 PAGE = Path(__file__).parent.parent / "docs" / "configuration.md"
@@ -58,7 +59,17 @@ def render() -> str:
     """Return the whole page."""
     document = schema()
     sections = "\n".join(_section(path, node) for path, node in _sections("", document))
-    return f"{_HEAD}\n{sections}\n{_refused()}"
+    return f"{_HEAD}\n{_variables()}\n{sections}\n{_refused()}"
+
+
+def _variables() -> str:
+    rows = "\n".join(f"| `{name}` | `{section}.{key}` |" for name, (section, key) in VARIABLES.items())
+    return (
+        "## Variables that fill gaps\n\n"
+        "Where the file does not set a key, the environment may, so that one file runs in a container as it does by "
+        "hand.\nWhat the file sets, stays; an empty variable is none.\n\n"
+        f"| Variable | Key |\n|---|---|\n{rows}\n"
+    )
 
 
 def _sections(path: str, node: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:

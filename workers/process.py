@@ -60,10 +60,15 @@ SWITCHES_EVERY = 0.5
 UPKEEP_EVERY = 5.0
 
 
+def begin_serving(config: Config) -> Serving | None:
+    """Serve /metrics before there is a process, if the config names a port; what it finds out is added as it starts."""
+    return Serving.begin(config)
+
+
 class Process:
     """Everything of one worker process; `start`, then `stop`."""
 
-    def __init__(self, config: Config, url: str) -> None:
+    def __init__(self, config: Config, url: str, serving: Serving | None = None) -> None:
         self.config = config
         self._url = url
         self.keys = Keys(config.redis.prefix)
@@ -79,7 +84,7 @@ class Process:
         self._traces = open_traces(config.traces, "worker")
         self._graph = Graph()
         self._scrape = Scrape(lambda: self.config, self.keys, url)
-        self._serving: Serving | None = None
+        self._serving = serving
         self.activity = Activity(lambda: self.config.event_logger.enabled)
         self._settler = Settler(self._links["settle"], self.keys, self.activity)
         self._intake = Intake(self._links["add"], self.keys, self.activity)
@@ -141,7 +146,9 @@ class Process:
         """Follow SIGHUP, show that this process lives, start its loops; waits for Redis as long as it takes."""
         follow_reloads(self.reload)
         self._show_zeros()
-        self._serving = Serving.begin(self._scrape, self.config)
+        self._serving = self._serving or begin_serving(self.config)
+        if self._serving is not None:
+            self._serving.asks(self._scrape)
         while True:
             try:
                 await self._refresh_switches()

@@ -89,7 +89,9 @@ class Gateway:
         """Follow SIGHUP, and make the consumer group; Redis may come later, the workers make it then."""
         follow_reloads(self.reload)
         self._show_zeros()
-        self._serving = Serving.begin(self.scrape, self.config)
+        self._serving = Serving.begin(self.config)
+        if self._serving is not None:
+            self._serving.asks(self.scrape)
         try:
             await ensure_group(self.link, self.keys)
         except StreamUnavailable as error:
