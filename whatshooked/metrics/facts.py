@@ -97,8 +97,6 @@ DISK_FREE = Fact("whatshooked_disk_free_bytes", "Room left on the disk of this m
 #: Beside it.
 DISK_SIZE = Fact("whatshooked_disk_size_bytes", "Size of the disk of this machine's folder (bytes)", ("of",))
 
-ALL = tuple(value for value in list(vars().values()) if isinstance(value, Fact))
-
 
 class Facts:
     """What is known at one scrape, as the metrics library wants it."""
