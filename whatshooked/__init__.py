@@ -81,6 +81,7 @@ around   config/__init__.py         config.json -> frozen Structs, every fault a
                                     cli/doctor finds wrong
          cli/simulate, cli/phone    be the customer; simulator/__init__.py is the local Meta of demo and tests
          simulator/demo             a sample hook for a first run (cli/demo.py, cli/demo_folder.py), and its story
+         traces/__init__.py         OpenTelemetry, when it is on: a span of each webhook and each attempt, one trace
          keys.py errors.py logs.py  every Redis key, every error; the log
          metrics/__init__.py        what processes count together (metrics/folder.py); metrics/facts.py: what is known
 """

@@ -131,7 +131,9 @@ def read_again(config: Config) -> Config | None:
         log.warn(warning)
     found = loaded.config
     if _fixed(config) != _fixed(found):
-        log.warn("A new address, Redis, port of metrics or store of files is used only after a restart")
+        log.warn(
+            "A new address, Redis, port of metrics, store of files or export of traces is used only after a restart"
+        )
     logger = found.event_logger
     logged = ",".join(logger.targets) if logger.enabled and logger.targets else "off"
     log.info("Config reloaded", hooks=len(found.hooks), accounts=len(found.whatsapp), event_log=logged)
@@ -141,7 +143,7 @@ def read_again(config: Config) -> Config | None:
 def _fixed(config: Config) -> tuple[object, ...]:
     server, media = config.server, config.media
     stored = (media.data_path, media.storage, media.storage_options)
-    return config.redis, server.host, server.port, config.metrics, *stored
+    return config.redis, server.host, server.port, config.metrics, config.traces, *stored
 
 
 def share_metrics(config: Config) -> None:

@@ -24,16 +24,18 @@ from whatshooked.boot import calm_collector
 from whatshooked.keys import Keys
 from workers.arq_keys import rename
 from workers.boot import boot
-from workers.process import Process
+from workers.process import Process, begin_serving
 
 asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
+# Before arq, which waits for Redis first: a worker that waits must not look like one that is gone.
+_serving = begin_serving(boot.config)
 _keys = Keys(boot.config.redis.prefix)
 rename(_keys.arq)
 
 
 async def on_startup(ctx: dict[str, Any]) -> None:
     """Start the loops."""
-    ctx["process"] = Process(boot.config, boot.url)
+    ctx["process"] = Process(boot.config, boot.url, _serving)
     await ctx["process"].start()
     calm_collector()
 

@@ -25,6 +25,7 @@ from whatshooked.stream.outbox_upkeep import OutboxUpkeep
 from whatshooked.stream.refused import RefusedReplies
 from whatshooked.stream.registry import hooks_now, link_key
 from whatshooked.stream.replay import Operator
+from whatshooked.traces import open_traces
 from whatshooked.web.live import Live
 from whatshooked.web.readers import Readers
 
@@ -55,6 +56,7 @@ class Gateway:
         self._send = Link(url)
         self.link = Link(url)
         self.activity = Activity(lambda: self.config.event_logger.enabled)
+        self.traces = open_traces(config.traces, "web")
         self.intake = Intake(self._add, self.keys, self.activity)
         self.cache = Cache(self.link, self.keys)
         self.outbox = Outbox(self._send, self.keys, self.activity)
@@ -87,7 +89,9 @@ class Gateway:
         """Follow SIGHUP, and make the consumer group; Redis may come later, the workers make it then."""
         follow_reloads(self.reload)
         self._show_zeros()
-        self._serving = Serving.begin(self.scrape, self.config)
+        self._serving = Serving.begin(self.config)
+        if self._serving is not None:
+            self._serving.asks(self.scrape)
         try:
             await ensure_group(self.link, self.keys)
         except StreamUnavailable as error:
@@ -110,9 +114,10 @@ class Gateway:
         await self.scrape.close()
         await self.store.close()
         await self.link.close()
+        await self.traces.close()
 
     def reload(self) -> None:
-        """Read the config again, all of it or nothing; address, Redis and store of files stay until a restart."""
+        """Read the config again, all of it or nothing; what `boot._fixed` names stays until a restart."""
         found = read_again(self.config)
         metrics.RELOADS.labels("ok" if found else "refused").inc()
         if found is not None:
