@@ -21,6 +21,7 @@ from grafana.promql import added, ago, fact, least, rate, rise, within
 from grafana.shared import FAILING, LATELY, alarms, last_receipt, refused
 
 _THIS = 'hook="$hook"'
+_DUE = fact("hook_due", where=_THIS)
 _ANSWERS = {"accepted": GREEN, "refused": ORANGE, "failed": RED}
 _TAKES: Names = {"1": ("yes", GREEN), "0": ("NO", RED)}
 _DO = """\
@@ -52,6 +53,10 @@ def board() -> Board:
 
 
 def _now() -> list[Panel]:
+    return [*_debt(), *_receipts()]
+
+
+def _debt() -> list[Panel]:
     off = Told(
         "Whether the hook is on, and who decided it: the config's file, or a switch thrown at run time.",
         "on.",
@@ -68,6 +73,16 @@ def _now() -> list[Panel]:
         "see *What to do*.",
         "DeliveriesLate",
     )
+    on = Query(least("hook_active", "by", where=_THIS), "by {{by}}")
+    owing = f"{ago(f'{_DUE} == 0')} or vector($__range_s)"
+    return [
+        figure("On", off, on, steps=((None, RED), (1, GREEN)), names=ON_OFF),
+        figure("Owes", owes, Query(_DUE), steps=rising(1_000, 10_000)),
+        figure("Owing for at most", for_, Query(owing), unit="s", steps=rising(300, 3_600)),
+    ]
+
+
+def _receipts() -> list[Panel]:
     share = Told(
         "Which part of its attempts it did not accept, in 15 minutes.", "close to 0 %.", "its log.", "HookFailing"
     )
@@ -85,26 +100,14 @@ def _now() -> list[Panel]:
         "mend it, then `whatshooked cache replay --hook $hook`.",
         "EventsGivenUp",
     )
-    on = Query(least("hook_active", "by", where=_THIS), "by {{by}}")
-    due = fact("hook_due", where=_THIS)
-    owing = f"{ago(f'{due} == 0')} or vector($__range_s)"
-    silent = f"max ({last_receipt(_THIS)}) or ({due} > 0) * 0 + $__range_s"
+    silent = f"max ({last_receipt(_THIS)}) or ({_DUE} > 0) * 0 + $__range_s"
+    refusals, times = Query(refused(where=_THIS, during=LATELY)), Query(within(0.95, "attempt", where=_THIS))
+    receipts = Query(within(0.95, "delivery", where=_THIS))
     return [
-        figure("On", off, on, steps=((None, RED), (1, GREEN)), names=ON_OFF),
-        figure("Owes", owes, Query(due), steps=rising(1_000, 10_000)),
-        figure("Owing for at most", for_, Query(owing), unit="s", steps=rising(300, 3_600)),
-        figure(
-            "Not accepted",
-            share,
-            Query(refused(where=_THIS, during=LATELY)),
-            unit="percentunit",
-            steps=rising(0.05, FAILING),
-        ),
+        figure("Not accepted", share, refusals, unit="percentunit", steps=rising(0.05, FAILING)),
         figure("Last receipt, ago", last, Query(silent), unit="s", steps=rising(300, 3_600)),
-        figure("Answers in (p95)", answers, Query(within(0.95, "attempt", where=_THIS)), unit="s", steps=rising(2, 10)),
-        figure(
-            "Receipt after (p95)", after, Query(within(0.95, "delivery", where=_THIS)), unit="s", steps=rising(5, 60)
-        ),
+        figure("Answers in (p95)", answers, times, unit="s", steps=rising(2, 10)),
+        figure("Receipt after (p95)", after, receipts, unit="s", steps=rising(5, 60)),
         figure("Given up", given, Query(rise("dead", where=_THIS)), steps=rising(1)),
     ]
 
