@@ -41,6 +41,8 @@ ACCOUNT, REFUSED = "business", "branch"
 DEAD, AWAY = 2.0, 6.0
 #: More than a recipient's line holds (whatshooked/stream/outbox.py, MOST_IN_LINE).
 MANY = 1_003
+#: Deliveries are seen now.
+_DELIVERS = 'sum(rate(whatshooked_attempts_total{result="accepted"}[4s])) > 0'
 #: Our command, but stored files are counted in seconds after a start, not in half a minute.
 _PROGRAM = """
 import sys
@@ -110,6 +112,7 @@ class Planted:
                 begun = time.monotonic()
                 await step()
                 await asyncio.sleep(max(self.seconds / 6 - (time.monotonic() - begun), 0))
+            await asyncio.to_thread(self.prometheus.wait, _DELIVERS)  # the worker that was killed is back
         finally:
             talking.cancel()
             with contextlib.suppress(asyncio.CancelledError):
