@@ -17,7 +17,7 @@ from whatshooked.hooks.delivery import Sender
 from whatshooked.hooks.hook import Hooks, Switch
 from whatshooked.keys import FIRST_SHARD, Keys
 from whatshooked.meta.graph import Graph
-from whatshooked.stream import durability
+from whatshooked.stream import durability, layout
 from whatshooked.stream.activity import Activity
 from whatshooked.stream.consume import Consumer
 from whatshooked.stream.follow import lags, shards, trim
@@ -132,10 +132,14 @@ class Process:
         self._apply_cache_mode()
 
     async def start(self) -> None:
-        """Follow SIGHUP, show that this process lives, start its loops; waits for Redis as long as it takes."""
+        """Follow SIGHUP, show that this process lives, start its loops; waits for Redis as long as it takes.
+
+        Raises StartError when the keys there have a layout that this code does not know.
+        """
         follow_reloads(self.reload)
         while True:
             try:
+                await layout.hold(self._links["other"], self.keys)
                 await self._refresh_switches()
                 await self.consumer.ensure_group()
                 await self._recovery.beat()
