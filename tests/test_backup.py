@@ -17,11 +17,12 @@ from tests.conftest import Gateway, account, hook
 from tests.event_rows import section
 from tests.receiver import Receiver, status
 from tests.simulated import Meta
-from tests.streams import until
+from tests.streams import Rig, until
 from whatshooked.cli.backup import copying
 from whatshooked.embedded import Embedded
 from whatshooked.errors import CommandRefused
 from whatshooked.keys import Keys
+from whatshooked.stream import restored
 from whatshooked.stream.fsck import examine
 from whatshooked.stream.link import Link
 from whatshooked.stream.outbox_fsck import examine_outboxes
@@ -84,73 +85,80 @@ def _wipe(folder: Path) -> None:
         path.unlink()
 
 
+async def _fill(gateway: Gateway, link: Link, sim: Meta, receiver: Receiver, refusing: Receiver) -> None:
+    """Have three events wait, one of them with a file, one that nobody wants, one dead, and a message to be sent."""
+    await files.post(gateway, files.message(sim, files.stored(sim)), meta.text("one"), meta.text("two"))
+    assert (await gateway.post(meta.webhook(meta.value(statuses=[meta.status("read")])))).status_code == 200
+    await gateway.cached(3, state="waiting")
+    await gateway.cached(1, state="unmatched")
+
+    async def all_tried() -> bool:
+        return len(receiver.received) == 3 and len(refusing.received) >= 3
+
+    await until(all_tried)
+    await gateway.stop_workers()
+    await Rig(link, Keys(gateway.prefix), "good", "bad").dead("bad")
+    message = {"account_id": "silent", "to": "+4915112345678", "text": "hi"}
+    sent = await gateway.api("POST", "/api/send", json=message)
+    assert sent.status_code < 300, sent.text
+
+
+async def _state(gateway: Gateway, link: Link) -> tuple[dict[str, str], list[bytes], list[bytes]]:
+    """The cached events, and the keys that tell who owes and who took them."""
+    listed = {one["id"]: one["state"] for one in await gateway.cached(5)}
+    found = [await link.call("KEYS", f"*{gateway.prefix}*{kind}:*") for kind in ("open", "taken")]
+    return listed, sorted(found[0]), sorted(found[1])
+
+
 async def test_everything_comes_back(tmp_path: Path, prefix: str, keys: Keys, receiver: Receiver, sim: Meta) -> None:
-    """Waiting, dead, unmatched and finished events, files, outgoing messages and the log are as they were."""
-    home, kept = tmp_path / "home", tmp_path / "kept"
+    """Waiting, dead, unmatched and finished shares of events, files, outgoing messages and the log are as they were."""
+    home, kept = tmp_path / "home", str(tmp_path / "kept")
     home.mkdir()
     async with Receiver(status(503)) as refusing:
-        hooks = [
-            hook("good", receiver.url(), events=["message.received"]),
-            hook("bad", refusing.url(), events=["message.received"]),
-        ]
+        hooks = [hook(i, r.url(), events=["message.received"]) for i, r in (("good", receiver), ("bad", refusing))]
         accounts = [files.of_meta(sim), account(2, "silent", graph_url="http://127.0.0.1:9")]
         document = _document(home, prefix, *hooks, accounts=accounts)
+        later = meta.webhook(meta.value(meta.text("after the backup")))
         async with running(home, prefix, document) as gateway, Link(gateway.url) as link:
-            await files.post(gateway, files.message(sim, files.stored(sim)), meta.text("one"), meta.text("two"))
-            assert (await gateway.post(meta.webhook(meta.value(statuses=[meta.status("read")])))).status_code == 200
-            await gateway.cached(3, state="waiting")
-            await gateway.cached(1, state="unmatched")
-
-            async def all_tried() -> bool:
-                return len(receiver.received) == 3 and len(refusing.received) >= 3
-
-            await until(all_tried)
-            await gateway.stop_workers()
-            sent = await gateway.api(
-                "POST", "/api/send", json={"account_id": "silent", "to": "+4915112345678", "text": "hi"}
-            )
-            assert sent.status_code < 300, sent.text
-            before = await link.call("KEYS", f"*{prefix}*open:*")
-            listed = {one["id"]: one["event"] for one in await gateway.cached(4)}
-            said = await run("backup", str(kept), "-c", str(gateway.path))
-            assert said.code == 0, said.err
-            after = meta.webhook(meta.value(meta.text("after the backup")))
-            assert (await gateway.post(after)).status_code == 200
-        rows = _log_rows(home)
-        pictures = files.on_disk(home / "media")
+            await _fill(gateway, link, sim, receiver, refusing)
+            before = await _state(gateway, link)
+            assert (await run("backup", kept, "-c", str(gateway.path))).code == 0
+            assert (await gateway.post(later)).status_code == 200
+        rows, pictures = _log_rows(home), files.on_disk(home / "media")
         _wipe(home)
-        said = await run("restore", str(kept), "-c", str(home / "config.json"))
+        said = await run("restore", kept, "-c", str(home / "config.json"))
         assert said.code == 0, said.err
         assert "silent: 1 messages waited" in said.out
-        assert files.on_disk(home / "media") == pictures and pictures
-        (picture,) = pictures
-        assert picture.stat().st_nlink == 2  # its content is the same file, once
+        assert files.on_disk(home / "media") == pictures
+        assert [path.stat().st_nlink for path in pictures] == [2]  # its content is the same file, once
         assert _log_rows(home) == rows
-        refusing.behave = status(200)
         async with running(home, prefix, document, workers=0) as gateway, Link(gateway.url) as link:
-            assert {one["id"]: one["event"] for one in await gateway.cached(4)} == listed
-            assert sorted(await link.call("KEYS", f"*{prefix}*open:*")) == sorted(before)
+            assert await _state(gateway, link) == before
             assert await examine(link, keys, ["good", "bad"], repair=False) == []
             assert await examine_outboxes(link, keys, repair=False) == []
-            states = await gateway.api("GET", "/api/messages?state=unknown")
-            assert [one["error"] for one in states.json()["messages"]] == [
-                "restored from a backup: it may have been sent since"
-            ]
-            # Meta resends what it was told 200 for by mistake: known again. What came later is gone, and new.
-            again = await gateway.post(after)
-            assert again.status_code == 200
-            await gateway.add_worker()
-            await gateway.api("POST", "/api/cache/replay")
-
-            async def delivered() -> bool:
-                ids = {one.headers["webhook-id"] for one in refusing.received if one.json["text"] != ""}
-                return len(ids) >= 3 and "after the backup" in {one.json["text"] for one in receiver.received}
-
-            await until(delivered, timeout=30)
-            await gateway.cached(1, state="unmatched", timeout=30)
+            found = (await gateway.api("GET", "/api/messages")).json()["messages"]
+            assert [(one["state"], one["error"]) for one in found] == [("unknown", restored.ERROR)]
+            await _goes_on(gateway, later, receiver, refusing)
             await _told(gateway, keys)
         files_now, database_now = _log_rows(home)
         assert rows[0] < files_now and rows[1] < database_now and files_now == database_now
+
+
+async def _goes_on(gateway: Gateway, later: bytes, receiver: Receiver, refusing: Receiver) -> None:
+    """What was owed is delivered, what came after the backup is new when it comes again, and who had one is spared."""
+    refusing.behave = status(200)
+    had = len(receiver.received)
+    assert (await gateway.post(later)).status_code == 200
+    await gateway.add_worker()
+    await gateway.api("POST", "/api/cache/replay")
+    await gateway.cached(1, state="unmatched", timeout=30)
+
+    async def only_unmatched() -> bool:
+        return len((await gateway.api("GET", "/api/cache")).json()["events"]) == 1
+
+    await until(only_unmatched, timeout=30)
+    assert sorted(one.json["text"] for one in receiver.received[had:]) == ["after the backup", "hello"]
+    assert {"one", "two", "hello", "after the backup"} <= {one.json["text"] for one in refusing.received}
 
 
 async def test_a_backup_under_traffic_has_all_that_was_acknowledged(
@@ -239,6 +247,22 @@ async def test_what_lies_elsewhere_is_named(make_gateway: MakeGateway, tmp_path:
     found.write()
     said = await run("backup", str(tmp_path / "kept"), "-c", str(found.path))
     assert said.code == 0 and "LEFT Redis: redis.url names a server of your own" in said.err
+
+
+async def test_what_waits_in_ones_own_redis_is_doubted_when_asked(
+    make_gateway: MakeGateway, tmp_path: Path, link: Link, keys: Keys
+) -> None:
+    """A Redis that was restored by its own means may send what was sent already, unless `--doubt` is said."""
+    found = make_gateway()
+    await found.start(workers=0)
+    message = {"account_id": "business", "to": "+4915112345678", "text": "hi"}
+    assert (await found.api("POST", "/api/send", json=message)).status_code < 300
+    kept = str(tmp_path / "kept")
+    await run("backup", kept, "-c", str(found.path))
+    for options, state in (([], "new"), (["--doubt"], "unknown")):
+        assert (await run("restore", kept, "-c", str(found.path), *options)).code == 0
+        assert [one["state"] for one in (await found.api("GET", "/api/messages")).json()["messages"]] == [state]
+    assert await examine_outboxes(link, keys, repair=False) == []
 
 
 def test_a_file_that_never_holds_still_is_refused(tmp_path: Path) -> None:

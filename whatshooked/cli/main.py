@@ -172,6 +172,9 @@ def _backup(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", com
     restore.add_argument(
         "--send", action="store_true", help="send what waited then, though it may have been sent since the backup"
     )
+    restore.add_argument(
+        "--doubt", action="store_true", help="redis.url was restored as well: do not send what waits there"
+    )
     restore.set_defaults(does=_call("backup.command", "restore"))
 
 

@@ -6,8 +6,9 @@ from whatshooked.stream.person_events import evaluate
 from whatshooked.stream.registry import known_accounts
 
 #: Not loaded by every connection: it is needed once in a while.
-_DOUBT = Script("outbox_doubt")
-_ERROR = "restored from a backup: it may have been sent since"
+_DOUBT = Script("restored/doubt")
+#: What such a message shows as its error.
+ERROR = "restored from a backup: it may have been sent since"
 
 
 async def doubt(link: Link, keys: Keys) -> dict[str, int]:
@@ -24,6 +25,6 @@ async def doubt(link: Link, keys: Keys) -> dict[str, int]:
                 message_id = row.decode()
                 recipient = (await link.call("HGET", box.message(message_id), "to") or b"").decode()
                 names = [box.due, box.line(recipient), box.message(message_id), *states]
-                count = await evaluate(link, _DOUBT, names, recipient, message_id, _ERROR)
+                count = await evaluate(link, _DOUBT, names, recipient, message_id, ERROR)
                 found[account_id] = found.get(account_id, 0) + count
     return found

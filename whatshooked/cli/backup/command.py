@@ -70,6 +70,8 @@ def restore(options: argparse.Namespace) -> int:
             _put(new, here[name])
         if "redis" in here:
             shutil.rmtree(_aside("redis", here["redis"]).parents[1])
+        elif config.redis.url and options.doubt:
+            _doubt(config.redis.url, Keys(about.prefix))
     except OSError as error:
         raise CommandRefused(disk.fault(error.filename or str(folder), error, _REMEDIES)) from error
     print(f"restored {', '.join(here) or 'nothing'} as of {about.at}")
@@ -155,18 +157,23 @@ def _look_at(data_path: Path, keys: Keys, *, is_sent: bool) -> None:
 
     Before it comes to its place: no kill leaves one there that sends. Raises EmbeddedError and StartError.
     """
-
-    async def doubt() -> dict[str, int]:
-        async with Link(server.url) as link:
-            return {} if is_sent else await restored.doubt(link, keys)
-
     server = Embedded.open(data_path)
     try:
         layout.check(server.url, keys)
-        found = asyncio.run(doubt())
+        if not is_sent:
+            _doubt(server.url, keys)
     finally:
         server.close()
-    for account_id, count in found.items():
+
+
+def _doubt(url: str, keys: Keys) -> None:
+    """Take all messages that wait for unknown, and say how many; raises StreamUnavailable."""
+
+    async def work() -> dict[str, int]:
+        async with Link(url) as link:
+            return await restored.doubt(link, keys)
+
+    for account_id, count in asyncio.run(work()).items():
         print(
             f"{account_id}: {count} messages waited, and may have been sent since: whatshooked messages list "
             "--state unknown, then resend or drop each"

@@ -1,5 +1,5 @@
 #!lua flags=allow-oom
--- OUTBOX_DOUBT: a message that waits may have been sent: this Redis was restored from a time before. Nobody knows, so it
+-- DOUBT: a message that waits may have been sent: this Redis was restored from a time before. Nobody knows, so it
 -- waits for an operator's word, or for its status.
 -- KEYS: due, line of the recipient, the message, messages in state new, sending, unknown. ARGV: recipient, id, what to say.
 -- Answer: 1 when it is in doubt now, 0 when it does not wait.
