@@ -21,8 +21,9 @@ MANIFEST = "appendonly.aof.manifest"
 def append_only(source: Path, target: Path) -> None:
     """Copy the embedded server's append-only file, as of one moment; raises CommandRefused when it never holds still.
 
-    It consists of several files that are appended to or replaced as a whole, by a manifest. Opened while the manifest
-    is the same before and after, they belong together, whatever becomes of their names.
+    It consists of several files, named by a manifest, which are appended to or replaced by others together with it. All
+    that is acknowledged before the manifest is read lies in the files that it names, and once they are open nobody can
+    take them away; where one is gone by then, there is another manifest.
     """
     for _ in range(_TRIES):
         with ExitStack() as files:
@@ -30,8 +31,6 @@ def append_only(source: Path, target: Path) -> None:
             try:
                 opened = [files.enter_context((source / name).open("rb")) for name in _named(told)]
             except FileNotFoundError:
-                continue
-            if (source / MANIFEST).read_bytes() != told:
                 continue
             target.mkdir(mode=0o700, parents=True)
             for file in opened:
