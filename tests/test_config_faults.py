@@ -114,6 +114,11 @@ def test_ids_are_unique(files: Files) -> None:
         ("redis/prefix", "{wh}", "redis.prefix"),
         ("redis/shards", 0, "redis.shards"),
         ("server/host", "\ud800", "server.host"),
+        ("traces", {"endpoint": "collector:4318"}, "traces.endpoint"),
+        ("traces", {"endpoint": "http://collector:4318?key=a"}, "traces.endpoint"),
+        ("traces", {"ratio": 1.1}, "traces.ratio"),
+        ("traces", {"enabled": "yes"}, "traces.enabled"),
+        ("traces", {"exporter": "grpc"}, "traces.exporter"),
     ],
 )
 def test_refused_value(files: Files, path: str, value: object, place: str) -> None:
@@ -127,8 +132,6 @@ def test_refused_value(files: Files, path: str, value: object, place: str) -> No
     [
         *(f"hooks/0/{name}" for name in ("retry", "max_age", "order", "filter", "rate", "allow_cidrs", "payload")),
         "redis/durability",
-        "metrics/host",
-        "metrics/port",
     ],
 )
 def test_addition_of_a_later_version_is_refused_by_name(files: Files, path: str) -> None:

@@ -69,6 +69,8 @@ class Event(msgspec.Struct, array_like=True, frozen=True):
     foreign: bool = False
     #: For `meta.*`: a JSON object of the siblings an item would lose.
     context: bytes = b""
+    #: The trace that the event belongs to (traces/carrier.py); None, a single byte, while traces are off.
+    trace: bytes | None = None
 
 
 class _Head(msgspec.Struct, array_like=True):

@@ -121,9 +121,22 @@ class Keys:
         return self._tagged("watched")
 
     @property
+    def ledger(self) -> str:
+        """Hash: how many events left the pending list in an orderly way, and where the account began.
+
+        Lives on. Writers: whatever takes an entry out of the pending list; GROUP, ADD, LEDGER.
+        """
+        return self._tagged("ledger")
+
+    @property
     def ready(self) -> str:
         """String, expires in a minute: what `/ready` writes to prove that Redis takes writes. Writer: web."""
         return self._tagged("ready")
+
+    @property
+    def workers(self) -> str:
+        """Sorted set consumer → ms: the heartbeats of the last minute, to be counted at a glance. Writer: BEAT."""
+        return self._tagged("workers")
 
     @property
     def hooks(self) -> str:
@@ -170,8 +183,16 @@ class Keys:
         """
         return f"{self.prefix}:sweep"
 
+    @property
+    def media_totals(self) -> str:
+        """Hash: how many files are stored and their bytes, as the last sweep found them. Lives on. Writer: worker."""
+        return f"{self.prefix}:media-totals"
+
     def account(self, account_id: str) -> str:
-        """Hash: what the last credentials check found, so that a change is told once. Writer: worker."""
+        """Hash: what the last checks of an account found: is a change told already, and what do the metrics show?
+
+        Writer: worker.
+        """
         return f"{self.prefix}:account:{account_id}"
 
     @property

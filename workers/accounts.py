@@ -25,6 +25,7 @@ from whatshooked.stream.turn import take
 from workers.outlook import Outlook
 from workers.throughput import Throughput
 from workers.traffic import Traffic
+from workers.turns import came_round
 
 log = logs.get("accounts")
 
@@ -87,10 +88,12 @@ class Credentials:
     async def run(self) -> None:
         """Check until told to stop."""
         while not self.stopping.is_set():
+            came_round()
             await self._count_traffic()
             for account in self._config().whatsapp:
                 if account.business_api is not None and not self.stopping.is_set():
                     await self._check_in_turn(account)
+                    came_round()
             try:
                 async with asyncio.timeout(_LOOK):
                     await self.stopping.wait()
@@ -114,6 +117,7 @@ class Credentials:
             if isinstance(found, Number):
                 await self._link.call("EXPIRE", self._keys.account_check(account.id), round(EVERY))
             await self._tell(account, found)
+            await self._outlook.listen(account)
             if isinstance(found, Number):
                 await self._throughput.learn(account.id, found.throughput)
                 await self._outlook.look(account)

@@ -17,6 +17,8 @@ from whatshooked.hooks.delivery import Sender
 from whatshooked.hooks.hook import Hooks, Switch
 from whatshooked.keys import FIRST_SHARD, Keys
 from whatshooked.meta.graph import Graph
+from whatshooked.metrics import zeros
+from whatshooked.scrape import Scrape, Serving
 from whatshooked.stream import durability, layout
 from whatshooked.stream.activity import Activity
 from whatshooked.stream.consume import Consumer
@@ -32,6 +34,7 @@ from whatshooked.stream.registry import REMOVED_AFTER_MS, drop_lapsed, read_swit
 from whatshooked.stream.replay import Operator
 from whatshooked.stream.settle import Settler
 from whatshooked.stream.upkeep import Limits, Upkeep
+from whatshooked.traces import open_traces
 from workers.accounts import Credentials
 from workers.attempt import Attempts
 from workers.consumer import Reader
@@ -45,6 +48,7 @@ from workers.replies import Replies
 from workers.slots import Slots
 from workers.throughput import Throughput
 from workers.traffic import Traffic
+from workers.turns import came_round, turning
 
 log = logs.get("hooks")
 
@@ -56,10 +60,15 @@ SWITCHES_EVERY = 0.5
 UPKEEP_EVERY = 5.0
 
 
+def begin_serving(config: Config) -> Serving | None:
+    """Serve /metrics before there is a process, if the config names a port; what it finds out is added as it starts."""
+    return Serving.begin(config)
+
+
 class Process:
     """Everything of one worker process; `start`, then `stop`."""
 
-    def __init__(self, config: Config, url: str) -> None:
+    def __init__(self, config: Config, url: str, serving: Serving | None = None) -> None:
         self.config = config
         self._url = url
         self.keys = Keys(config.redis.prefix)
@@ -72,7 +81,10 @@ class Process:
             for name in ("read", "route", "settle", "claim", "add", "outbox", "media", "eventlog", "other")
         }
         self._sender = Sender()
+        self._traces = open_traces(config.traces, "worker")
         self._graph = Graph()
+        self._scrape = Scrape(lambda: self.config, self.keys, url)
+        self._serving = serving
         self.activity = Activity(lambda: self.config.event_logger.enabled)
         self._settler = Settler(self._links["settle"], self.keys, self.activity)
         self._intake = Intake(self._links["add"], self.keys, self.activity)
@@ -104,9 +116,8 @@ class Process:
         self._sending = Sending(outgoing, self._graph, lambda: self.config, refused, throughput, uploads)
         replies = Replies(lambda: self.config, self._sending.wake.set)
         self._fetcher = self._files.fetcher
-        self._attempts = Attempts(
-            self._sender, self._settler, self._intake, self._slots, now, replies, self._files.bodies
-        )
+        settler, slots, bodies = self._settler, self._slots, self._files.bodies
+        self._attempts = Attempts(self._sender, settler, self._intake, slots, now, replies, bodies, self._traces)
         outbox = Outbox(links["route"], keys, self.activity)
         self._reader = Reader(self.consumer, self._attempts, self._fetcher, self._slots, outbox, now, self._saw)
         self._claimer = Claimer(links["claim"], keys, self._attempts, self._fetcher, self._slots, now, self.activity)
@@ -137,6 +148,10 @@ class Process:
         Raises StartError when the keys there have a layout that this code does not know.
         """
         follow_reloads(self.reload)
+        self._show_zeros()
+        self._serving = self._serving or begin_serving(self.config)
+        if self._serving is not None:
+            self._serving.asks(self._scrape)
         while True:
             try:
                 await layout.hold(self._links["other"], self.keys)
@@ -184,8 +199,12 @@ class Process:
         except StreamUnavailable:
             metrics.REDIS_ERRORS.labels("stop").inc()  # the heartbeat runs out by itself
         await self._sender.close()
+        await self._traces.close()
         await self._graph.close()
         await self._files.close()
+        if self._serving is not None:
+            await self._serving.stop()
+        await self._scrape.close()
         for link in self._links.values():
             await link.close()
         log.info("Worker stopped", attempts_left=self._slots.busy)
@@ -198,6 +217,7 @@ class Process:
     def reload(self) -> None:
         """Read the config again, all of it or nothing."""
         found = read_again(self.config)
+        metrics.RELOADS.labels("ok" if found else "refused").inc()
         told = self.activity.tell_reload(self._links["other"], self.keys, found is not None, "worker")
         self._telling = asyncio.create_task(told)
         if found is None:
@@ -205,6 +225,7 @@ class Process:
         self.config = found
         self._file_is_new = True
         self.hooks = Hooks(found.hooks, self._switches)
+        self._show_zeros()
         self._apply_cache_mode()
 
     async def self_check(self) -> None:
@@ -219,6 +240,7 @@ class Process:
 
     async def _keep_up(self) -> None:
         while not self._stopping:
+            came_round()
             await self._one_pass()
             await asyncio.sleep(UPKEEP_EVERY)
 
@@ -297,8 +319,15 @@ class Process:
     def _apply_cache_mode(self) -> None:
         self._reader.keeps_unmatched = self._attempts.keeps_dead = self.config.message_cache.enabled
 
+    def _show_zeros(self) -> None:
+        config = self.config
+        logged = config.event_logger.targets if config.event_logger.enabled else ()
+        zeros.worker(self.hooks.by_id, (account.id for account in config.whatsapp), logged)
+
     async def _follow_switches(self) -> None:
         while not self._stopping:
+            came_round()
+            self._slots.show()
             try:
                 await self._refresh_switches()
                 await self.activity.look(self._links["other"], self.keys)
@@ -320,8 +349,7 @@ class Process:
             self._slots.wake.set()
 
     def _watch(self, name: str, loop: Coroutine[None, None, None]) -> None:
-        task = asyncio.create_task(loop, name=name)
-        self._loops[name] = task
+        task = self._loops[name] = turning(name, loop)
         task.add_done_callback(self._loop_ended)
 
     def _loop_ended(self, task: asyncio.Task[None]) -> None:

@@ -28,9 +28,11 @@ from whatshooked.errors import StartError
 from whatshooked.keys import Keys
 from workers.arq_keys import rename
 from workers.boot import boot
-from workers.process import Process
+from workers.process import Process, begin_serving
 
 asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
+# Before arq, which waits for Redis first: a worker that waits must not look like one that is gone.
+_serving = begin_serving(boot.config)
 _keys = Keys(boot.config.redis.prefix)
 rename(_keys.arq)
 log = logs.get("workers")
@@ -38,7 +40,7 @@ log = logs.get("workers")
 
 async def on_startup(ctx: dict[str, Any]) -> None:
     """Start the loops, or end the process: started anew it is refused before it comes here."""
-    ctx["process"] = Process(boot.config, boot.url)
+    ctx["process"] = Process(boot.config, boot.url, _serving)
     try:
         await ctx["process"].start()
     except StartError as error:  # of a Redis that came after us

@@ -213,10 +213,27 @@ class RedisConfig(OurSection, frozen=True, kw_only=True):
 
 
 class Metrics(OurSection, frozen=True, kw_only=True):
-    """Where metrics are served besides the gateway's own /metrics."""
+    """A port for /metrics alone, served by web processes and workers; without it the gateway's own has /metrics."""
 
-    host: str | None = None
-    port: Port | None = None
+    host: Annotated[str, about("address of that port")] = "0.0.0.0"  # noqa: S104 - as the gateway's own
+    port: Annotated[
+        Port | None, about("TCP port of /metrics, which asks for no credentials: keep strangers off it")
+    ] = None
+
+
+class TracesConfig(OurSection, frozen=True, kw_only=True):
+    """OpenTelemetry traces, from a webhook to each hook's answer; what is not set, the OTEL_* variables say."""
+
+    enabled: Annotated[bool, about("whether traces are made")] = False
+    endpoint: Annotated[
+        str | None,
+        kind("collector"),
+        about("an OTLP/HTTP collector such as http://collector:4318; else OTEL_EXPORTER_OTLP_ENDPOINT"),
+    ] = None
+    ratio: Annotated[
+        Annotated[float, Meta(ge=0, le=1)] | None,
+        about("share of webhooks that are traced; else OTEL_TRACES_SAMPLER, else all"),
+    ] = None
 
 
 class Document(Section, frozen=True, kw_only=True):
@@ -233,6 +250,7 @@ class Document(Section, frozen=True, kw_only=True):
     log_format: Annotated[Literal["text", "json"], about("key=value lines or JSON lines")] = "text"
     redis: RedisConfig = field(default_factory=RedisConfig)
     metrics: Metrics = field(default_factory=Metrics)
+    traces: TracesConfig = field(default_factory=TracesConfig)
 
 
 class Config(Document, frozen=True, kw_only=True):
@@ -246,5 +264,4 @@ class Config(Document, frozen=True, kw_only=True):
 UNAVAILABLE: Mapping[type, frozenset[str]] = {
     Hook: frozenset({"retry", "max_age", "order", "filter", "rate", "allow_cidrs", "payload"}),
     RedisConfig: frozenset({"durability"}),
-    Metrics: frozenset({"host", "port"}),
 }

@@ -98,12 +98,13 @@ class Consumer:
 
     async def beat(self, hook_ids: Iterable[str]) -> None:
         """Say that this process lives and which hooks its config has; raises StreamUnavailable."""
-        keys = [self._keys.alive(self.name), self._keys.hooks]
-        await self._link.run(self._link.scripts.beat, keys, ALIVE_SECONDS, *hook_ids)
+        keys = [self._keys.alive(self.name), self._keys.hooks, self._keys.workers]
+        await self._link.run(self._link.scripts.beat, keys, ALIVE_SECONDS, self.name, *hook_ids)
 
     async def farewell(self) -> None:
         """Let others take over at once what this process may still own; raises StreamUnavailable."""
-        await self._link.call("DEL", self._keys.alive(self.name))
+        gone = [("DEL", self._keys.alive(self.name)), ("ZREM", self._keys.workers, self.name)]
+        checked(await self._link.batch(gone))
 
     async def ensure_group(self) -> None:
         """Do what the function of this name does, on this process's link."""
@@ -147,7 +148,7 @@ class Consumer:
         ]
         keys = [self._keys.events, self._keys.unmatched, self._keys.poison, self._keys.activity]
         keys += [self._keys.due(hook_id) for hook_id in hook_ids]
-        keys += self._keys.of_entries(route.id for route in routes)
+        keys += [*self._keys.of_entries(route.id for route in routes), self._keys.ledger]
         packed_hooks = msgspec.msgpack.encode([(hook_id, leases[hook_id]) for hook_id in hook_ids])
         args = (GROUP, self.name, PARKED, packed_hooks, msgspec.msgpack.encode(rows), hold_ms, MEDIA_HOOK)
         told = [part for route in routes for part in _told(route)] if self._activity.on else []
@@ -186,7 +187,7 @@ class Consumer:
 
 async def ensure_group(link: Link, keys: Keys) -> None:
     """Create the group at the stream's beginning unless it is there; raises StreamUnavailable."""
-    await link.run(link.scripts.group, [keys.events, keys.unmatched, keys.poison], GROUP)
+    await link.run(link.scripts.group, [keys.events, keys.unmatched, keys.poison, keys.ledger], GROUP)
 
 
 def _is_beyond_us(consumer: str) -> bool:

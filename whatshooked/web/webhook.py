@@ -6,6 +6,7 @@ every event of the body.
 
 import asyncio
 import hmac
+import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
@@ -16,7 +17,9 @@ from whatshooked.errors import NotAWebhook, StreamUnavailable
 from whatshooked.events import Event
 from whatshooked.meta import decode, payload
 from whatshooked.meta.accounts import Accounts
+from whatshooked.meta.decode import Incoming
 from whatshooked.meta.signature import Verdict
+from whatshooked.metrics import zeros
 from whatshooked.stream.intake import Added, Addition
 from whatshooked.web.gateway import Gateway
 
@@ -41,6 +44,11 @@ _TAKEN: tuple[Any, ...] = (
     {"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]},
     {"type": "http.response.body", "body": b""},
 )
+
+#: Later than any time of Meta's.
+_NEVER = 1 << 62
+#: At hand: to look a metric up by its label costs as much as to count.
+_lag = {kind: metrics.META_LAG.labels(kind) for kind in zeros.LAGS}
 
 _Headers = Iterable[tuple[bytes, bytes]]
 
@@ -120,11 +128,12 @@ class Webhook:
         raise _Refused("verify_token", 403, "verify_token does not match")
 
     async def _take(self, account: Account, body: bytes) -> None:
+        trace = self._gateway.traces.context()
         try:
             if len(body) <= LARGE:
-                additions, found = _additions(self._gateway.accounts, account, body)
+                additions, found = _additions(self._gateway.accounts, account, body, trace)
             else:
-                additions, found = await asyncio.to_thread(_additions, self._gateway.accounts, account, body)
+                additions, found = await asyncio.to_thread(_additions, self._gateway.accounts, account, body, trace)
         except NotAWebhook as error:
             raise _Refused("not_json", 400, str(error)) from error
         try:
@@ -133,12 +142,16 @@ class Webhook:
             metrics.REDIS_ERRORS.labels("intake").inc()
             log.seldom("error", "Webhook not taken, Meta will resend it", account_id=account.id, error=str(error))
             raise _Refused("unavailable", 503, "not stored, send again") from error
+        _count(found, added)
+        self._gateway.traces.took(account.id, added)
         if log.debugs:
-            for event, one in zip(found, added, strict=True):
-                _show(event, one)
+            for incoming, one in zip(found, added, strict=True):
+                _show(incoming.event, one)
 
 
-def _additions(accounts: Accounts, path: Account, body: bytes) -> tuple[list[Addition], list[Event]]:
+def _additions(
+    accounts: Accounts, path: Account, body: bytes, trace: bytes | None
+) -> tuple[list[Addition], list[Incoming]]:
     """Return a body's events, ready for the stream; raises NotAWebhook."""
     additions, found = [], []
     for item in payload.walk(body):
@@ -149,11 +162,33 @@ def _additions(accounts: Accounts, path: Account, body: bytes) -> tuple[list[Add
                 "warn", "Event of a foreign number dropped", account_id=path.id, phone_number_id=item.phone_number_id
             )
             continue
-        incoming = decode.event(item, owner.account_id, owner.foreign)
+        incoming = decode.event(item, owner.account_id, owner.foreign, trace)
         event = incoming.event
         additions.append(Addition(events.encode(event), incoming.identity, incoming.day, event.type, event.account_id))
-        found.append(event)
+        found.append(incoming)
     return additions, found
+
+
+def _count(found: list[Incoming], added: list[Added]) -> None:
+    """Count what a body brought: how old the oldest of each kind was, and what nobody understood; once a kind.
+
+    What was there already says nothing of that.
+    """
+    oldest: dict[str, int] = {}
+    leftovers: dict[str, int] = {}
+    for incoming, one in zip(found, added, strict=True):
+        if not one.new:
+            continue
+        kind, when = incoming.kind, incoming.when
+        if when and when < oldest.get(kind, _NEVER):
+            oldest[kind] = when
+        if left := incoming.leftover or ("no_owner" if incoming.event.foreign else ""):
+            leftovers[left] = leftovers.get(left, 0) + 1
+    now = time.time()
+    for kind, when in oldest.items():
+        _lag[kind].observe(max(now - when, 0.0))
+    for left, count in leftovers.items():
+        metrics.LEFTOVERS.labels(left).inc(count)
 
 
 async def _read(headers: _Headers, receive: "Receive") -> bytes:
