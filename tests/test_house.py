@@ -100,7 +100,7 @@ def test_every_key_stands_under_the_prefix() -> None:
     assert outbox.tag == "{here:out:x}"
     assert all(key.startswith(outbox.tag) for key in (outbox.due, outbox.message("m"), outbox.line("49"), outbox.hold))
     ours = {"switches", "account", "accounts", "account_traffic", "account_check", "account_slower", "media_totals"}
-    whole = ours | {"log_writer", "forgetting", "arq", "link_key", "sweep", "media_calls"}
+    whole = ours | {"log_writer", "forgetting", "arq", "link_key", "sweep", "media_calls", "layout"}
     assert {name for name, key in found.items() if key.startswith("here:")} == whole
     assert all(key.startswith("{here:0}:") for name, key in found.items() if name not in whole)
     assert keys.of_hooks(["x"]) == [found["due"], found["dead"]]

@@ -19,8 +19,9 @@ from whatshooked import logs
 from whatshooked.config import Config, load
 from whatshooked.embedded import Embedded
 from whatshooked.embedded.runtime import make_private
-from whatshooked.errors import ConfigError
-from whatshooked.stream import durability
+from whatshooked.errors import ConfigError, StartError
+from whatshooked.keys import Keys
+from whatshooked.stream import durability, layout
 
 #: Names the config file for commands without `-c`, and for `arq workers.settings.WorkerSettings`.
 CONFIG_VARIABLE = "WHATSHOOKED_CONFIG"
@@ -76,9 +77,16 @@ class Boot:
 
     @classmethod
     def _reach(cls, config: Config, warnings: tuple[str, ...]) -> "Boot":
+        keys = Keys(config.redis.prefix)
         if config.redis.url:
+            layout.check(config.redis.url, keys)
             return cls(config, config.redis.url, warnings)
         embedded = Embedded.open(Path(config.message_cache.data_path), on_event=_log_event)
+        try:
+            layout.check(embedded.url, keys)
+        except StartError:
+            embedded.close()
+            raise
         if embedded.owner:
             for note in embedded.notes:
                 log.info(note)

@@ -19,7 +19,7 @@ from whatshooked.keys import FIRST_SHARD, Keys
 from whatshooked.meta.graph import Graph
 from whatshooked.metrics import zeros
 from whatshooked.scrape import Scrape, Serving
-from whatshooked.stream import durability
+from whatshooked.stream import durability, layout
 from whatshooked.stream.activity import Activity
 from whatshooked.stream.consume import Consumer
 from whatshooked.stream.follow import lags, shards, trim
@@ -143,7 +143,10 @@ class Process:
         self._apply_cache_mode()
 
     async def start(self) -> None:
-        """Follow SIGHUP, show that this process lives, start its loops; waits for Redis as long as it takes."""
+        """Follow SIGHUP, show that this process lives, start its loops; waits for Redis as long as it takes.
+
+        Raises StartError when the keys there have a layout that this code does not know.
+        """
         follow_reloads(self.reload)
         self._show_zeros()
         self._serving = self._serving or begin_serving(self.config)
@@ -151,6 +154,7 @@ class Process:
             self._serving.asks(self._scrape)
         while True:
             try:
+                await layout.hold(self._links["other"], self.keys)
                 await self._refresh_switches()
                 await self.consumer.ensure_group()
                 await self._recovery.beat()

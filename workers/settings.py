@@ -8,6 +8,8 @@ write to start a job, and a full Redis takes no writes: just then history has to
 """
 
 import asyncio
+import os
+import signal
 from typing import Any
 
 import msgspec
@@ -20,7 +22,9 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
+from whatshooked import logs
 from whatshooked.boot import calm_collector
+from whatshooked.errors import StartError
 from whatshooked.keys import Keys
 from workers.arq_keys import rename
 from workers.boot import boot
@@ -31,12 +35,18 @@ asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
 _serving = begin_serving(boot.config)
 _keys = Keys(boot.config.redis.prefix)
 rename(_keys.arq)
+log = logs.get("workers")
 
 
 async def on_startup(ctx: dict[str, Any]) -> None:
-    """Start the loops."""
+    """Start the loops, or end the process: started anew it is refused before it comes here."""
     ctx["process"] = Process(boot.config, boot.url, _serving)
-    await ctx["process"].start()
+    try:
+        await ctx["process"].start()
+    except StartError as error:  # of a Redis that came after us
+        log.error(str(error))
+        os.kill(os.getpid(), signal.SIGTERM)
+        return
     calm_collector()
 
 

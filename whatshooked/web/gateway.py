@@ -1,12 +1,14 @@
 """What one web process holds: the config of the moment, the accounts and their signers, and its way to Redis."""
 
 import asyncio
+import os
+import signal
 import time
 
 from whatshooked import logs, metrics
 from whatshooked.boot import follow_reloads, read_again
 from whatshooked.config import Config
-from whatshooked.errors import StreamUnavailable
+from whatshooked.errors import StartError, StreamUnavailable
 from whatshooked.hooks.hook import Hooks
 from whatshooked.keys import Keys
 from whatshooked.media.store import Store, open_store
@@ -14,6 +16,7 @@ from whatshooked.meta.accounts import Accounts
 from whatshooked.meta.signature import Signer
 from whatshooked.metrics import zeros
 from whatshooked.scrape import Scrape, Serving
+from whatshooked.stream import layout
 from whatshooked.stream.activity import Activity
 from whatshooked.stream.cache import Cache
 from whatshooked.stream.consume import ensure_group
@@ -71,6 +74,7 @@ class Gateway:
         #: Where /metrics stands instead of the public port; a change of it wants a restart.
         self.metrics_port = config.metrics.port
         self._serving: Serving | None = None
+        self._knows_layout = False
         self._showing: asyncio.Task[None] | None = None
         self._watching: asyncio.Task[None] | None = None
         self._telling: asyncio.Task[None] | None = None
@@ -93,6 +97,7 @@ class Gateway:
         if self._serving is not None:
             self._serving.asks(self.scrape)
         try:
+            await self._hold_layout()
             await ensure_group(self.link, self.keys)
         except StreamUnavailable as error:
             log.warn("Redis does not answer yet: webhooks are refused until it does", error=str(error))
@@ -141,10 +146,25 @@ class Gateway:
     async def _look_who_watches(self) -> None:
         while True:
             try:
+                await self._hold_layout()
                 await self.activity.look(self.link, self.keys)
             except StreamUnavailable:
                 metrics.REDIS_ERRORS.labels("web").inc()
             await asyncio.sleep(_WATCHED_EVERY)
+
+    async def _hold_layout(self) -> None:
+        """End the process when Redis came after it and has keys of another layout; raises StreamUnavailable.
+
+        Started anew it is refused before it comes here.
+        """
+        if self._knows_layout:
+            return
+        try:
+            await layout.hold(self.link, self.keys)
+        except StartError as error:
+            log.error(str(error))
+            os.kill(os.getpid(), signal.SIGTERM)
+        self._knows_layout = True
 
     def streams(self) -> dict[str, tuple[str, str]]:
         """Return the activity streams of the events and of the accounts that the config has."""
