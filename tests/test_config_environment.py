@@ -19,7 +19,8 @@ def files(tmp_path: Path) -> Files:
 
 def test_a_variable_fills_a_gap(files: Files) -> None:
     """Without `redis.url` in the file, with a section or none, the variable gives it."""
-    for gap in ({}, {"redis": None}, {"redis": {}}, {"redis": {"url": None}}, {"redis": {"url": "", "prefix": "wh"}}):
+    gaps: list[dict[str, Any]] = [{}, {"redis": None}, {"redis": {}}, {"redis": {"url": None}}]
+    for gap in (*gaps, {"redis": {"url": "", "prefix": "wh"}}):
         found = files.load(small_file() | gap, environ={"WHATSHOOKED_REDIS_URL": URL}).config
         assert found.redis.url == URL, gap
 
