@@ -10,7 +10,7 @@ from typing import Any
 
 from whatshooked.config import schema
 from whatshooked.config.environment import VARIABLES
-from whatshooked.config.model import UNAVAILABLE, Hook, Metrics, RedisConfig
+from whatshooked.config.model import UNAVAILABLE, Hook, RedisConfig
 
 PAGE = Path(__file__).parent.parent / "docs" / "configuration.md"
 
@@ -47,7 +47,6 @@ For `gs://` it is `service_account` (a key file's path), for `az://` `account_na
 _PLACES: dict[type, str] = {
     Hook: "hooks[]",
     RedisConfig: "redis",
-    Metrics: "metrics",
 }
 
 

@@ -30,7 +30,7 @@ class Composed:
         """Run a command of podman-compose."""
         program = Path(sys.executable).parent / "podman-compose"
         chosen = ["--profile", self.profile] if self.profile else []
-        command = [program, "-f", COMPOSE, "-p", self.project, *chosen, *words]
+        command: list[str | Path] = [program, "-f", COMPOSE, "-p", self.project, *chosen, *words]
         return self.podman.run(*command, timeout=timeout, **self.environ)
 
     def services(self) -> list[str]:

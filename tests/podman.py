@@ -139,8 +139,8 @@ def podman(folder: Path) -> Iterator[Podman]:
 
 
 def _bounded(limit: int) -> int:
-    """Return a limit that a container may be given: our own, without the right to raise it."""
-    return 65_536 if limit == resource.RLIM_INFINITY else limit
+    """Return a limit that a container may be given: no more than ours, which we may have no right to raise."""
+    return 16_384 if limit == resource.RLIM_INFINITY else min(limit, 16_384)
 
 
 def _driver(folder: Path) -> str:

@@ -252,7 +252,8 @@ def test_schema_describes_the_file(files: Files) -> None:
     assert "retry" not in hook["properties"]
     assert hook["properties"]["timeout"]["default"] == 15.0
     assert properties["whatsapp"]["items"]["required"] == ["id", "type", "phone_number"]
-    assert properties["metrics"]["properties"] == {}
+    assert properties["metrics"]["properties"]["host"]["default"] == "0.0.0.0"
+    assert properties["metrics"]["additionalProperties"] is False
     assert properties["redis"]["additionalProperties"] is False
     reference = {"type": "string", "pattern": "^(env|file):."}
     port = properties["server"]["properties"]["port"]

@@ -127,8 +127,6 @@ def test_refused_value(files: Files, path: str, value: object, place: str) -> No
     [
         *(f"hooks/0/{name}" for name in ("retry", "max_age", "order", "filter", "rate", "allow_cidrs", "payload")),
         "redis/durability",
-        "metrics/host",
-        "metrics/port",
     ],
 )
 def test_addition_of_a_later_version_is_refused_by_name(files: Files, path: str) -> None:

@@ -7,14 +7,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from prometheus_client import REGISTRY
+from prometheus_client.metrics import MetricWrapperBase
 
 from ops import docs
 from tests.conftest import REPO
 from whatshooked import keys as key_names
+from whatshooked.metrics import facts
 
 FOLDERS = ("whatshooked", "workers", "ops", "tests")
 MODULES = sorted(path for folder in FOLDERS for path in (REPO / folder).rglob("*.py"))
 PRODUCT = [path for path in MODULES if path.relative_to(REPO).parts[0] in ("whatshooked", "workers")]
+METRICS = [REPO / "whatshooked/metrics" / name for name in ("__init__.py", "facts.py")]
 LOCKS = sorted(REPO.glob("requirements*.txt"))
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
@@ -94,7 +98,7 @@ def test_every_key_stands_under_the_prefix() -> None:
     assert isinstance(outbox, key_names.OutboxKeys)
     assert outbox.tag == "{here:out:x}"
     assert all(key.startswith(outbox.tag) for key in (outbox.due, outbox.message("m"), outbox.line("49"), outbox.hold))
-    ours = {"switches", "account", "accounts", "account_traffic", "account_check", "account_slower"}
+    ours = {"switches", "account", "accounts", "account_traffic", "account_check", "account_slower", "media_totals"}
     whole = ours | {"log_writer", "forgetting", "arq", "link_key", "sweep", "media_calls"}
     assert {name for name, key in found.items() if key.startswith("here:")} == whole
     assert all(key.startswith("{here:0}:") for name, key in found.items() if name not in whole)
@@ -102,23 +106,56 @@ def test_every_key_stands_under_the_prefix() -> None:
     assert keys.of_entries(["x"]) == [found["open"], found["taken"]]
 
 
-def test_every_metric_has_help_and_advice() -> None:
-    """Each metric says what it counts, and the comment above it what to do; its name carries our prefix."""
-    lines = (REPO / "whatshooked/metrics.py").read_text().splitlines()
-    kinds = r"(?:\w+ = (?:Counter|Gauge|Histogram)|\w+ = GaugeMetricFamily)\("
-    made = [number for number, line in enumerate(lines) if re.match(rf"\s*{kinds}", line)]
-    assert len(made) > 20
-    assert [lines[number] for number in made if not lines[number - 1].strip().startswith("#:")] == []
-    told = " ".join(lines)
-    names = re.findall(r'(?:Counter|Gauge|Histogram|GaugeMetricFamily)\(\s*"(\w+)",\s+"([^"]{10,})"', told)
-    assert all(name.startswith("whatshooked_") for name, _ in names)
-    assert len(names) == len(re.findall(r"\b(?:Counter|Gauge|Histogram|GaugeMetricFamily)\(", told))
+def test_every_metric_has_help_with_its_unit_and_advice() -> None:
+    """Each metric says what it counts and in which unit, and the comment above it what to do; its name is ours."""
+    made = r"\w+ = (?:Counter|Gauge|Histogram|Fact)\("
+    bare, names = [], []
+    for path in METRICS:
+        lines = path.read_text().splitlines()
+        starts = [number for number, line in enumerate(lines) if re.match(made, line)]
+        assert len(starts) > 20
+        bare += [lines[number] for number in starts if not lines[number - 1].startswith("#:")]
+        names += re.findall(made + r'\s*"(\w+)",\s+"([^"]{10,})"', path.read_text())
+        assert len(starts) == len(re.findall(r"(?:Counter|Gauge|Histogram|Fact)\(\s*\"", path.read_text()))
+    assert bare == []
+    assert dict(names) == {**{m._name: m._documentation for m in counted()}, **{f.name: f.help for f in facts.ALL}}
+    assert [name for name, _ in names if not name.startswith("whatshooked_")] == []
+    units = {"_seconds": "seconds)", "_bytes": "ytes", "_days_left": "Days", "_hours": "Hours", "_info": "1"}
+    told = [(unit in text) for name, text in names for end, unit in units.items() if name.endswith(end)]
+    assert len(told) > 20 and all(told)
+
+
+def counted() -> list[MetricWrapperBase]:
+    """What processes count: the library's registry, less what it counts of itself."""
+    found = set(REGISTRY._collector_to_names)
+    return [one for one in found if isinstance(one, MetricWrapperBase)]
+
+
+def test_labels_are_from_fixed_sets() -> None:
+    """No metric is labelled with what comes from outside: a number, a text, an id of Meta's."""
+    labels = {name for metric in counted() for name in metric._labelnames} | {n for f in facts.ALL for n in f.labels}
+    of_config = {"hook", "account", "target"}
+    fixed = {
+        "type",
+        "cause",
+        "result",
+        "part",
+        "reason",
+        "kind",
+        "code",
+        "status",
+        "bound",
+        "state",
+        "by",
+        "of",
+        "loop",
+    }
+    assert labels == of_config | fixed | {"version"}
 
 
 def test_the_runbook_names_every_metric_and_no_other() -> None:
     """An alert on a metric leads to a line of the runbook, and none of its lines is about a metric that is gone."""
-    metrics = (REPO / "whatshooked/metrics.py").read_text()
-    known = set(re.findall(r'"(whatshooked_\w+)"', metrics))
+    known = {name for path in METRICS for name in re.findall(r'"(whatshooked_\w+)"', path.read_text())}
     told = {name.removesuffix("_total") for name in re.findall(r"\bwhatshooked_\w+", runbook())}
     assert told == known
 

@@ -4,7 +4,9 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 
+import msgspec
 import pytest
 
 from tests import meta
@@ -13,13 +15,17 @@ from tests.graph import BAD_TOKEN, Graph
 from tests.logged import logged
 from tests.receiver import Receiver
 from tests.simulated import Meta, simulated
-from whatshooked import events, metrics
-from whatshooked.config import Account
+from whatshooked import events
+from whatshooked.config import Account, Config
 from whatshooked.config import BusinessApi as Api
 from whatshooked.events import Event
 from whatshooked.keys import Keys
 from whatshooked.meta import graph
+from whatshooked.metrics import facts
+from whatshooked.metrics.facts import Fact
+from whatshooked.stream import standing
 from whatshooked.stream.link import Link
+from whatshooked.stream.standing import Standing, settled
 from workers import accounts, outlook
 from workers.outlook import Outlook
 from workers.traffic import BUSY, Traffic, silence
@@ -52,9 +58,11 @@ def simulated_account(sim: Meta, version: str = "v25.0") -> Account:
     return Account(id="shop", type="business-api", phone_number="+1", business_api=api)
 
 
-def gauge(metric: object) -> float:
-    value: float = metric.labels("shop")._value.get()  # type: ignore[attr-defined]
-    return value
+async def shown(link: Link, keys: Keys, sim: Meta, fact: Fact, version: str = "v25.0") -> float | None:
+    """What a scrape of any process shows of the account; None when nobody knows."""
+    config = Config(path=Path("config.json"), whatsapp=(simulated_account(sim, version),))
+    found = [*await Standing(link, keys, lambda: config).look(), *settled(config)]
+    return next((one.value for one in found if one.fact == fact and one.labels == ("shop",)), None)
 
 
 def message(account_id: str = "shop", type_: str = "message.received") -> Event:
@@ -117,15 +125,15 @@ async def test_silence_is_said_once(link: Link, keys: Keys, sim: Meta, client: g
     await link.call("HSET", keys.account_traffic("shop"), *rows)
     with logged() as log:
         for _ in range(3):
-            await look.look(simulated_account(sim))
-        assert gauge(metrics.SILENT_HOURS) == 4
+            await look.listen(simulated_account(sim))
+        assert await shown(link, keys, sim, facts.SILENT_HOURS) == 4
         traffic.saw(message())
         await traffic.flush()
-        await look.look(simulated_account(sim))
+        await look.listen(simulated_account(sim))
     (said,) = log.of(logging.WARNING)
     assert "No message on a number that is busy at this hour account_id=shop hours=4" in said
     assert "whatshooked doctor" in said
-    assert gauge(metrics.SILENT_HOURS) == 0
+    assert await shown(link, keys, sim, facts.SILENT_HOURS) == 0
 
 
 async def test_a_token_that_ends_soon_is_said_once(link: Link, keys: Keys, sim: Meta, client: graph.Graph) -> None:
@@ -143,15 +151,30 @@ async def test_a_token_that_ends_soon_is_said_once(link: Link, keys: Keys, sim: 
     said = log.of(logging.WARNING)
     assert "Access token expires soon account_id=shop days_left=10.0" in said[0]
     assert "days_left=2.0" in said[2]
-    assert gauge(metrics.TOKEN_DAYS) == pytest.approx(2, abs=0.1)
+    assert await shown(link, keys, sim, facts.TOKEN_DAYS) == pytest.approx(2, abs=0.1)
     assert not log.holding(sim.token)
+
+
+async def test_another_token_is_asked_about_at_once(link: Link, keys: Keys, sim: Meta, client: graph.Graph) -> None:
+    """The end of the one that was replaced is not shown for another hour."""
+    sim.state.tokens[sim.token].expires_at = int(time.time() + DAY)
+    look = Outlook(link, keys, client, Traffic(link, keys))
+    await look.look(simulated_account(sim))
+    assert await shown(link, keys, sim, facts.TOKEN_DAYS) == pytest.approx(1, abs=0.1)
+    old = simulated_account(sim)
+    assert old.business_api is not None
+    gone = msgspec.structs.replace(old.business_api, access_token="a token that Meta does not know")
+    await look.look(msgspec.structs.replace(old, business_api=gone))
+    assert await shown(link, keys, sim, facts.TOKEN_DAYS) is None
+    await look.look(simulated_account(sim))
+    assert await shown(link, keys, sim, facts.TOKEN_DAYS) == pytest.approx(1, abs=0.1)
 
 
 async def test_a_token_without_end_is_infinite(link: Link, keys: Keys, sim: Meta, client: graph.Graph) -> None:
     """Nothing is said, and the metric says that no alarm is needed."""
     with logged() as log:
         await Outlook(link, keys, client, Traffic(link, keys)).look(simulated_account(sim))
-    assert gauge(metrics.TOKEN_DAYS) == float("inf")
+    assert await shown(link, keys, sim, facts.TOKEN_DAYS) == float("inf")
     assert not log.of(logging.WARNING)
 
 
@@ -170,7 +193,8 @@ async def test_a_version_that_comes_to_its_end(
     soon, over = log.of(logging.WARNING)
     assert "Graph API version ends soon" in soon and "days_left=90" in soon
     assert "Graph API version is retired" in over
-    assert gauge(metrics.VERSION_DAYS) == 0
+    monkeypatch.setattr(standing, "days_of_version", lambda *_: left[-1])
+    assert await shown(link, keys, sim, facts.VERSION_DAYS) == 0
 
 
 async def test_a_worker_counts_what_it_reads(

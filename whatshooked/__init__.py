@@ -59,6 +59,7 @@ at       stream/replay.py           replay, delete, clear
          stream/registry.py         which hooks there are, and their run-time switches
          stream/fsck.py             do the keys agree? stream/outbox_fsck.py asks it of the outboxes
          web/cache.py               the same as an API, with web/hooks.py and web/auth.py; web/health.py has the metrics
+         scrape.py                  serves them on a port of their own, with what stream/standing.py sees in Redis
 
 logged   stream/activity.py         what is done is noted in the step that does it (stream/scripts/shared/note.lua)
                                     while somebody wants to know
@@ -80,7 +81,8 @@ around   config/__init__.py         config.json -> frozen Structs, every fault a
                                     cli/doctor finds wrong
          cli/simulate, cli/phone    be the customer; simulator/__init__.py is the local Meta of demo and tests
          simulator/demo             a sample hook for a first run (cli/demo.py, cli/demo_folder.py), and its story
-         keys.py metrics.py errors.py logs.py    every Redis key, metric, error; the log
+         keys.py errors.py logs.py  every Redis key, every error; the log
+         metrics/__init__.py        what processes count together (metrics/folder.py); metrics/facts.py: what is known
 """
 
 __version__ = "0.1.0"

@@ -8,7 +8,6 @@ import asyncio
 import gc
 import hashlib
 import os
-import shutil
 import signal
 import tempfile
 import threading
@@ -132,7 +131,7 @@ def read_again(config: Config) -> Config | None:
         log.warn(warning)
     found = loaded.config
     if _fixed(config) != _fixed(found):
-        log.warn("A new address, Redis or store of files is used only after a restart")
+        log.warn("A new address, Redis, port of metrics or store of files is used only after a restart")
     logger = found.event_logger
     logged = ",".join(logger.targets) if logger.enabled and logger.targets else "off"
     log.info("Config reloaded", hooks=len(found.hooks), accounts=len(found.whatsapp), event_log=logged)
@@ -141,27 +140,21 @@ def read_again(config: Config) -> Config | None:
 
 def _fixed(config: Config) -> tuple[object, ...]:
     server, media = config.server, config.media
-    return config.redis, server.host, server.port, media.data_path, media.storage, media.storage_options
+    stored = (media.data_path, media.storage, media.storage_options)
+    return config.redis, server.host, server.port, config.metrics, *stored
 
 
 def share_metrics(config: Config) -> None:
-    """Let all processes of one config on this machine count together; raises EmbeddedError when no folder will do."""
+    """Name the folder in which all processes of one config on this machine count together (`metrics/folder.py`).
+
+    Raises EmbeddedError when no folder will do.
+    """
     if _METRICS_VARIABLE in os.environ:
         return
     name = hashlib.sha256(f"{os.geteuid()}:{Path(config.path).resolve()}".encode()).hexdigest()[:8]
     folder = Path(os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir()) / f"whatshooked-metrics-{name}"
     make_private(folder)
-    counts = list(folder.glob("*.db"))
-    # Those of the dead count on while others live, or sums would fall; when all are dead a new count begins.
-    if not any(_lives(path) for path in counts):
-        shutil.rmtree(folder, ignore_errors=True)
-        make_private(folder)
     os.environ[_METRICS_VARIABLE] = str(folder)
-
-
-def _lives(path: Path) -> bool:
-    pid = path.stem.rpartition("_")[2]
-    return pid.isdigit() and Path(f"/proc/{pid}").exists()
 
 
 def _log_event(level: str, line: str) -> None:

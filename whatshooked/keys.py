@@ -124,6 +124,11 @@ class Keys:
         return self._tagged("ready")
 
     @property
+    def workers(self) -> str:
+        """Sorted set consumer → ms: the heartbeats of the last minute, to be counted at a glance. Writer: BEAT."""
+        return self._tagged("workers")
+
+    @property
     def hooks(self) -> str:
         """Sorted set hook → ms: last seen in the config of a living process. Writer: BEAT, every worker's heartbeat."""
         return self._tagged("hooks")
@@ -160,8 +165,16 @@ class Keys:
         """
         return f"{self.prefix}:sweep"
 
+    @property
+    def media_totals(self) -> str:
+        """Hash: how many files are stored and their bytes, as the last sweep found them. Lives on. Writer: worker."""
+        return f"{self.prefix}:media-totals"
+
     def account(self, account_id: str) -> str:
-        """Hash: what the last credentials check found, so that a change is told once. Writer: worker."""
+        """Hash: what the last checks of an account found: is a change told already, and what do the metrics show?
+
+        Writer: worker.
+        """
         return f"{self.prefix}:account:{account_id}"
 
     @property

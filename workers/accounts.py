@@ -25,6 +25,7 @@ from whatshooked.stream.turn import take
 from workers.outlook import Outlook
 from workers.throughput import Throughput
 from workers.traffic import Traffic
+from workers.turns import came_round
 
 log = logs.get("accounts")
 
@@ -87,10 +88,12 @@ class Credentials:
     async def run(self) -> None:
         """Check until told to stop."""
         while not self.stopping.is_set():
+            came_round()
             await self._count_traffic()
             for account in self._config().whatsapp:
                 if account.business_api is not None and not self.stopping.is_set():
                     await self._check_in_turn(account)
+                    came_round()
             try:
                 async with asyncio.timeout(_LOOK):
                     await self.stopping.wait()
@@ -108,6 +111,7 @@ class Credentials:
         try:
             if account.business_api is None or not await self._is_our_turn(account):
                 return
+            await self._outlook.listen(account)
             found = await setup.number(self._graph, Access.of(account), account.business_api.phone_number_id)
             if isinstance(found, Number) and not await self._may_send(account):
                 found = _REFUSED

@@ -57,6 +57,7 @@ class Counts:
         self.accepted = metrics.ATTEMPTS.labels(hook_id, "accepted")
         self.seconds = metrics.ATTEMPT_SECONDS.labels(hook_id)
         self.delivery = metrics.DELIVERY_SECONDS.labels(hook_id)
+        self.retries = metrics.RETRIES.labels(hook_id)
 
 
 class Attempts:
@@ -186,8 +187,10 @@ class Attempts:
                 error=result.error,
                 kept=kind == "dead",
             )
-        elif log.debugs:
-            log.debug("Hook will be tried again", hook_id=hook.id, event_id=attempt.event_id, delay_ms=delay)
+        else:
+            self._count(hook.id).retries.inc()
+            if log.debugs:
+                log.debug("Hook will be tried again", hook_id=hook.id, event_id=attempt.event_id, delay_ms=delay)
         made = _made(attempt, result)
         return NotTaken(attempt.event_id, hook.id, attempt.token, kind, delay or 0, result.status, result.error, made)
 

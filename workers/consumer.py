@@ -20,6 +20,7 @@ from workers.attempt import Attempt, Attempts, lease_ms
 from workers.bodies import common
 from workers.media import LEASE_MS, Fetcher, Job
 from workers.slots import Slots
+from workers.turns import came_round
 
 log = logs.get("hooks")
 
@@ -57,6 +58,7 @@ class Reader:
         """Read and route; every trouble with Redis is waited out."""
         pause = _PAUSE_SECONDS[0]
         while not self.stopping:
+            came_round()
             try:
                 await self._step()
                 pause = _PAUSE_SECONDS[0]

@@ -18,6 +18,7 @@ from workers.attempt import Attempt, Attempts, lease_ms
 from workers.bodies import common
 from workers.media import Fetcher
 from workers.slots import Slots
+from workers.turns import came_round
 
 log = logs.get("hooks")
 
@@ -52,6 +53,7 @@ class Claimer:
     async def run(self) -> None:
         """Look, claim, start attempts; every trouble with Redis is waited out."""
         while not self.stopping:
+            came_round()
             self._slots.wake.clear()
             try:
                 again = await self._step()
@@ -81,6 +83,8 @@ class Claimer:
         suspects = 0 if self._suspects else 1
         hold_ms, activity = self._fetcher.hold_ms, self._activity
         claimed = await claim(self._link, self._keys, wishes, suspects=suspects, hold_ms=hold_ms, activity=activity)
+        for hook_id, found in claimed.items():
+            _count(hook_id, found)
         self._fetcher.begin(claimed.pop(MEDIA_HOOK, None), started)
         for hook_id, hook in hooks.items():
             self._start(hook, claimed.get(hook_id), started)
@@ -123,3 +127,11 @@ class Claimer:
     def _suspect_is_over(self) -> None:
         self._suspects -= 1
         self._slots.wake.set()
+
+
+def _count(hook_id: str, claimed: Claimed) -> None:
+    """Count a claim's leases that another process had and lost, and the events that somebody took out of the stream."""
+    if expired := sum(lease.expired for lease in claimed.leases) + len(claimed.poisoned):
+        metrics.LEASES_EXPIRED.labels(hook_id).inc(expired)
+    if claimed.vanished:
+        metrics.VANISHED.inc(len(claimed.vanished))

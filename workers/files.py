@@ -27,12 +27,15 @@ from workers.bodies import Bodies
 from workers.fetch import Fetch
 from workers.media import Fetcher
 from workers.slots import Slots
+from workers.turns import came_round
 from workers.uploads import Uploads
 
 log = logs.get("media")
 
 #: Seconds between two looks for files that have to go, by whichever worker.
 SWEEP_EVERY = 600.0
+#: The first one comes after this share of that: nobody knows what is stored until then.
+_FIRST = 0.05
 _DAY = 86_400.0
 
 
@@ -71,8 +74,11 @@ class Files:
 
     async def keep_up(self) -> None:
         """Remove files that are over a limit, now and then, until cancelled; one of the workers does it."""
+        share = _FIRST
         while True:
-            await asyncio.sleep(SWEEP_EVERY * random.uniform(0.5, 1.0))
+            came_round()
+            await asyncio.sleep(SWEEP_EVERY * random.uniform(share / 2, share))
+            share = 1.0
             try:
                 turn = ("SET", self._keys.sweep, self._name, "NX", "EX", round(SWEEP_EVERY / 2))
                 if await self._link.call(*turn):
@@ -91,7 +97,8 @@ class Files:
         Raises StoreUnavailable and StreamUnavailable.
         """
         media = self._config().media
-        await sweep(self._store, Limits(media.max_age_days * _DAY, media.max_total_bytes), self._needed)
+        swept = await sweep(self._store, Limits(media.max_age_days * _DAY, media.max_total_bytes), self._needed)
+        await self._link.call("HSET", self._keys.media_totals, "files", swept.files_left, "bytes", swept.bytes_left)
 
     async def close(self) -> None:
         """Close the connections."""

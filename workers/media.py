@@ -29,6 +29,7 @@ from workers import fetch_retry as retry
 from workers.bodies import Bodies
 from workers.fetch import Fetch, Fetched, Gone, Later, Stored
 from workers.slots import Slots
+from workers.turns import came_round
 
 log = logs.get("media")
 
@@ -143,6 +144,7 @@ class Fetcher:
     async def run(self) -> None:
         """Renew the leases of fetches that go on, until told to stop."""
         while not self.stopping.is_set():
+            came_round()
             try:
                 async with asyncio.timeout(RENEW_EVERY):
                     await self.stopping.wait()

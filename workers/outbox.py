@@ -22,6 +22,7 @@ from whatshooked.stream.refused import RefusedReplies
 from whatshooked.stream.submit import entry
 from workers import outcome
 from workers.throughput import Throughput
+from workers.turns import came_round
 from workers.uploads import Uploads
 
 log = logs.get("outbox")
@@ -79,6 +80,7 @@ class Sending:
     async def run(self) -> None:
         """Move, claim and send; every trouble with Redis is waited out."""
         while not self.stopping:
+            came_round()
             self.wake.clear()
             try:
                 again = await self._step()

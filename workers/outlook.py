@@ -1,9 +1,10 @@
 """What will go wrong with an account soon, or has done so in silence: said once per change, and shown as metrics."""
 
+import hashlib
 import time
 from datetime import UTC, datetime
 
-from whatshooked import logs, metrics
+from whatshooked import logs
 from whatshooked.config import Account
 from whatshooked.config.rules import days_of_version
 from whatshooked.keys import Keys
@@ -35,32 +36,35 @@ class Outlook:
         self._said: dict[tuple[str, str], int] = {}
 
     async def look(self, account: Account) -> None:
-        """Look at token, version and silence; raises StreamUnavailable."""
+        """Look at token and version, of an account that is connected; raises StreamUnavailable."""
         await self._token(account)
         self._version(account)
-        await self._silence(account)
 
     async def _token(self, account: Account) -> None:
         expires = await self._expiry(account)
         if expires is None:
             return
         days = (expires - time.time()) / _DAY if expires else float("inf")
-        metrics.TOKEN_DAYS.labels(account.id).set(days)
         if self._is_news(account, "token", _step(days, _TOKEN_NOTICE)):
             hint = "make a token of a system user that never expires, set access_token, reload"
             log.warn("Access token expires soon", account_id=account.id, days_left=round(days, 1), hint=hint)
 
     async def _expiry(self, account: Account) -> int | None:
-        """Return when the token ends (unix seconds, 0 = never), asking Meta once an hour; None when it does not say."""
+        """Return when the token ends (unix seconds, 0 = never), None when Meta does not say.
+
+        Meta is asked once an hour, and when the token is another one: what the old one's end was means nothing then.
+        """
         key, now, api = self._keys.account(account.id), int(time.time()), account.business_api
         if api is None:
             return None
-        asked, expires = await self._link.call("HMGET", key, "token_asked", "token_expires")
-        if asked and now - int(asked) < TOKEN_EVERY:
+        asked, expires, of = await self._link.call("HMGET", key, "token_asked", "token_expires", "token_of")
+        mark = hashlib.blake2b(api.access_token.encode(), digest_size=8).hexdigest()
+        if asked and now - int(asked) < TOKEN_EVERY and (of or b"").decode() == mark:
             return int(expires) if expires else None
         found = await setup.debug_token(self._graph, Access.of(account), api.access_token)
         known = found.expires_at if isinstance(found, Token) and found.is_valid else None
-        await self._link.call("HSET", key, "token_asked", now, "token_expires", "" if known is None else str(known))
+        told = "" if known is None else str(known)
+        await self._link.call("HSET", key, "token_asked", now, "token_expires", told, "token_of", mark)
         return known
 
     def _version(self, account: Account) -> None:
@@ -68,7 +72,6 @@ class Outlook:
             return
         version = account.business_api.api_version
         days = days_of_version(version, datetime.now(UTC).date())
-        metrics.VERSION_DAYS.labels(account.id).set(float("inf") if days is None else days)
         step = _step(float("inf") if days is None else days, _VERSION_NOTICE)
         self._said.setdefault((account.id, "version"), step)  # the config's warnings at start have said that
         if self._is_news(account, "version", step):
@@ -76,9 +79,10 @@ class Outlook:
             hint = "set api_version to a newer one"
             log.warn(text, account_id=account.id, api_version=version, days_left=days, hint=hint)
 
-    async def _silence(self, account: Account) -> None:
+    async def listen(self, account: Account) -> None:
+        """Look whether an account has fallen silent; raises StreamUnavailable."""
         hours = await self._traffic.silent(account.id)
-        metrics.SILENT_HOURS.labels(account.id).set(hours)
+        await self._link.call("HSET", self._keys.account(account.id), "silent_hours", hours)
         if self._is_news(account, "silence", int(hours > 0)):
             hint = "whatshooked doctor: is the app still subscribed to the WABA, does the callback URL lead here?"
             log.warn("No message on a number that is busy at this hour", account_id=account.id, hours=hours, hint=hint)

@@ -17,6 +17,8 @@ from whatshooked.hooks.delivery import Sender
 from whatshooked.hooks.hook import Hooks, Switch
 from whatshooked.keys import FIRST_SHARD, Keys
 from whatshooked.meta.graph import Graph
+from whatshooked.metrics import zeros
+from whatshooked.scrape import Scrape, Serving
 from whatshooked.stream import durability
 from whatshooked.stream.activity import Activity
 from whatshooked.stream.consume import Consumer
@@ -45,6 +47,7 @@ from workers.replies import Replies
 from workers.slots import Slots
 from workers.throughput import Throughput
 from workers.traffic import Traffic
+from workers.turns import came_round, turning
 
 log = logs.get("hooks")
 
@@ -73,6 +76,8 @@ class Process:
         }
         self._sender = Sender()
         self._graph = Graph()
+        self._scrape = Scrape(lambda: self.config, self.keys, url)
+        self._serving: Serving | None = None
         self.activity = Activity(lambda: self.config.event_logger.enabled)
         self._settler = Settler(self._links["settle"], self.keys, self.activity)
         self._intake = Intake(self._links["add"], self.keys, self.activity)
@@ -134,6 +139,8 @@ class Process:
     async def start(self) -> None:
         """Follow SIGHUP, show that this process lives, start its loops; waits for Redis as long as it takes."""
         follow_reloads(self.reload)
+        self._show_zeros()
+        self._serving = Serving.begin(self._scrape, self.config)
         while True:
             try:
                 await self._refresh_switches()
@@ -182,6 +189,9 @@ class Process:
         await self._sender.close()
         await self._graph.close()
         await self._files.close()
+        if self._serving is not None:
+            self._serving.stop()
+        await self._scrape.close()
         for link in self._links.values():
             await link.close()
         log.info("Worker stopped", attempts_left=self._slots.busy)
@@ -194,6 +204,7 @@ class Process:
     def reload(self) -> None:
         """Read the config again, all of it or nothing."""
         found = read_again(self.config)
+        metrics.RELOADS.labels("ok" if found else "refused").inc()
         told = self.activity.tell_reload(self._links["other"], self.keys, found is not None, "worker")
         self._telling = asyncio.create_task(told)
         if found is None:
@@ -201,6 +212,7 @@ class Process:
         self.config = found
         self._file_is_new = True
         self.hooks = Hooks(found.hooks, self._switches)
+        self._show_zeros()
         self._apply_cache_mode()
 
     async def self_check(self) -> None:
@@ -215,6 +227,7 @@ class Process:
 
     async def _keep_up(self) -> None:
         while not self._stopping:
+            came_round()
             await self._one_pass()
             await asyncio.sleep(UPKEEP_EVERY)
 
@@ -293,8 +306,15 @@ class Process:
     def _apply_cache_mode(self) -> None:
         self._reader.keeps_unmatched = self._attempts.keeps_dead = self.config.message_cache.enabled
 
+    def _show_zeros(self) -> None:
+        config = self.config
+        logged = config.event_logger.targets if config.event_logger.enabled else ()
+        zeros.worker(self.hooks.by_id, (account.id for account in config.whatsapp), logged)
+
     async def _follow_switches(self) -> None:
         while not self._stopping:
+            came_round()
+            self._slots.show()
             try:
                 await self._refresh_switches()
                 await self.activity.look(self._links["other"], self.keys)
@@ -316,8 +336,7 @@ class Process:
             self._slots.wake.set()
 
     def _watch(self, name: str, loop: Coroutine[None, None, None]) -> None:
-        task = asyncio.create_task(loop, name=name)
-        self._loops[name] = task
+        task = self._loops[name] = turning(name, loop)
         task.add_done_callback(self._loop_ended)
 
     def _loop_ended(self, task: asyncio.Task[None]) -> None:

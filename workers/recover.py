@@ -9,6 +9,7 @@ from whatshooked.errors import StreamUnavailable
 from whatshooked.hooks.hook import Hooks
 from whatshooked.stream.consume import ALIVE_SECONDS, Consumer
 from workers.consumer import Reader
+from workers.turns import came_round
 
 log = logs.get("workers")
 
@@ -44,6 +45,7 @@ class Recovery:
     async def run(self) -> None:
         """Beat, and look for the dead once others must have had time to show that they live."""
         while not self.stopping.is_set():
+            came_round()
             try:
                 await self.beat()
                 if self.steady_seconds > ALIVE_SECONDS / 2:

@@ -7,6 +7,7 @@ milliseconds instead of going the long way over the due list; the lease's deadli
 import asyncio
 from collections import Counter
 
+from whatshooked import metrics
 from whatshooked.config import Hook
 from workers.pace import Pace
 
@@ -45,6 +46,14 @@ class Slots:
             return False
         self._busy[hook.id] += 1
         return True
+
+    def show(self) -> None:
+        """Show how many attempts each hook has now; the leases taken ahead of them only wait."""
+        most: Counter[str] = Counter()
+        for hook_id, concurrency in self._posting:
+            most[hook_id] = max(most[hook_id], concurrency)
+        for hook_id, count in self._busy.items():
+            metrics.IN_FLIGHT.labels(hook_id).set(min(count, most[hook_id]))
 
     def posting(self, hook: Hook) -> asyncio.Semaphore:
         """Return what bounds the hook's POSTs."""

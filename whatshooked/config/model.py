@@ -213,10 +213,12 @@ class RedisConfig(OurSection, frozen=True, kw_only=True):
 
 
 class Metrics(OurSection, frozen=True, kw_only=True):
-    """Where metrics are served besides the gateway's own /metrics."""
+    """A port for /metrics alone, served by web processes and workers; without it the gateway's own has /metrics."""
 
-    host: str | None = None
-    port: Port | None = None
+    host: Annotated[str, about("address of that port")] = "0.0.0.0"  # noqa: S104 - as the gateway's own
+    port: Annotated[
+        Port | None, about("TCP port of /metrics, which asks for no credentials: keep strangers off it")
+    ] = None
 
 
 class Document(Section, frozen=True, kw_only=True):
@@ -246,5 +248,4 @@ class Config(Document, frozen=True, kw_only=True):
 UNAVAILABLE: Mapping[type, frozenset[str]] = {
     Hook: frozenset({"retry", "max_age", "order", "filter", "rate", "allow_cidrs", "payload"}),
     RedisConfig: frozenset({"durability"}),
-    Metrics: frozenset({"host", "port"}),
 }

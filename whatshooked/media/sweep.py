@@ -20,10 +20,12 @@ Needed = Callable[[], Awaitable[set[tuple[str, str]]]]
 
 
 class Swept(NamedTuple):
-    """Files removed by reason, and bytes freed; contents that are still shared freed none."""
+    """Files removed by reason, and bytes freed; contents that are still shared freed none. Then what is left."""
 
     count_by_reason: dict[str, int]
     bytes: int
+    files_left: int = 0
+    bytes_left: int = 0
 
 
 async def sweep(store: Store, limits: Limits, needed: Needed) -> Swept:
@@ -37,11 +39,10 @@ async def sweep(store: Store, limits: Limits, needed: Needed) -> Swept:
         swept = await _remove(store, going(files, limits, await _names(needed), now), needed)
     else:
         swept = Swept({}, 0)
-    metrics.MEDIA_FILES.set(count - sum(swept.count_by_reason.values()))
     tidied = await store.tidy()
-    metrics.MEDIA_BYTES.set(tidied.kept)
     metrics.MEDIA_REMOVED_BYTES.inc(tidied.freed)
-    swept = swept._replace(bytes=swept.bytes + tidied.freed)
+    left = count - sum(swept.count_by_reason.values())
+    swept = Swept(swept.count_by_reason, swept.bytes + tidied.freed, left, tidied.kept)
     if swept.bytes or swept.count_by_reason:
         log.info("Stored files removed", **swept.count_by_reason, bytes=swept.bytes)
     return swept

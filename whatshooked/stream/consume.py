@@ -94,12 +94,13 @@ class Consumer:
 
     async def beat(self, hook_ids: Iterable[str]) -> None:
         """Say that this process lives and which hooks its config has; raises StreamUnavailable."""
-        keys = [self._keys.alive(self.name), self._keys.hooks]
-        await self._link.run(self._link.scripts.beat, keys, ALIVE_SECONDS, *hook_ids)
+        keys = [self._keys.alive(self.name), self._keys.hooks, self._keys.workers]
+        await self._link.run(self._link.scripts.beat, keys, ALIVE_SECONDS, self.name, *hook_ids)
 
     async def farewell(self) -> None:
         """Let others take over at once what this process may still own; raises StreamUnavailable."""
-        await self._link.call("DEL", self._keys.alive(self.name))
+        gone = [("DEL", self._keys.alive(self.name)), ("ZREM", self._keys.workers, self.name)]
+        checked(await self._link.batch(gone))
 
     async def ensure_group(self) -> None:
         """Do what the function of this name does, on this process's link."""

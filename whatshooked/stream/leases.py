@@ -31,6 +31,8 @@ class Lease(msgspec.Struct, frozen=True):
     #: Leases before this one, in succession, that had no outcome.
     unfinished: int
     blob: bytes
+    #: Whether the lease before this one ended without an outcome: its process died, or hung.
+    expired: bool = False
 
     @property
     def suspect(self) -> bool:
@@ -119,7 +121,10 @@ def _began(hook_id: str) -> bytes:
 
 def _claimed(hook_id: str, reply: Reply, *, more: bool) -> Claimed:
     leased, poisoned, vanished = reply
-    leases = [Lease(row[0].decode(), hook_id, int(row[1]), row[2], bool(row[3]), row[4], row[5]) for row in leased]
+    leases = [
+        Lease(row[0].decode(), hook_id, int(row[1]), row[2], bool(row[3]), row[4], row[5], bool(row[6]))
+        for row in leased
+    ]
     return Claimed(leases, [row.decode() for row in poisoned], [row.decode() for row in vanished], more=more)
 
 

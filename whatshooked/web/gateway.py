@@ -12,6 +12,8 @@ from whatshooked.keys import Keys
 from whatshooked.media.store import Store, open_store
 from whatshooked.meta.accounts import Accounts
 from whatshooked.meta.signature import Signer
+from whatshooked.metrics import zeros
+from whatshooked.scrape import Scrape, Serving
 from whatshooked.stream.activity import Activity
 from whatshooked.stream.cache import Cache
 from whatshooked.stream.consume import ensure_group
@@ -63,6 +65,10 @@ class Gateway:
         self.readers = Readers(lambda: self.config)
         self.live = Live(Link(url), self.keys, lambda: self.config, self.streams)
         self._outboxes = OutboxUpkeep(self.link, self.keys)
+        self.scrape = Scrape(lambda: self.config, self.keys, url)
+        #: Where /metrics stands instead of the public port; a change of it wants a restart.
+        self.metrics_port = config.metrics.port
+        self._serving: Serving | None = None
         self._showing: asyncio.Task[None] | None = None
         self._watching: asyncio.Task[None] | None = None
         self._telling: asyncio.Task[None] | None = None
@@ -80,6 +86,8 @@ class Gateway:
     async def start(self) -> None:
         """Follow SIGHUP, and make the consumer group; Redis may come later, the workers make it then."""
         follow_reloads(self.reload)
+        self._show_zeros()
+        self._serving = Serving.begin(self.scrape, self.config)
         try:
             await ensure_group(self.link, self.keys)
         except StreamUnavailable as error:
@@ -92,20 +100,29 @@ class Gateway:
         for task in (self._showing, self._watching, self._telling):
             if task is not None:
                 task.cancel()
+        if self._serving is not None:
+            self._serving.stop()
         self.readers.close()
         await self.live.close()
         await self._add.close()
         await self._probe.close()
         await self._send.close()
+        await self.scrape.close()
         await self.store.close()
         await self.link.close()
 
     def reload(self) -> None:
         """Read the config again, all of it or nothing; address, Redis and store of files stay until a restart."""
-        if (found := read_again(self.config)) is not None:
+        found = read_again(self.config)
+        metrics.RELOADS.labels("ok" if found else "refused").inc()
+        if found is not None:
             self._use(found)
             self.readers.follow()
+            self._show_zeros()
         self._telling = asyncio.create_task(self.activity.tell_reload(self.link, self.keys, found is not None, "web"))
+
+    def _show_zeros(self) -> None:
+        zeros.web(account.id for account in self.config.whatsapp)
 
     async def _show_accounts(self) -> None:
         """Say time and again which accounts this process has: what waits for one that nobody has any more ends."""

@@ -18,6 +18,7 @@ from whatshooked.keys import Keys
 from whatshooked.stream import turn
 from whatshooked.stream.link import Link
 from workers.eventlog.process import DRAIN, Task
+from workers.turns import came_round
 
 log = logs.get("eventlog")
 
@@ -51,6 +52,7 @@ class Keeper:
     async def run(self) -> None:
         """Keep the process while this worker has the turn, until told to stop."""
         while not self.stopping.is_set():
+            came_round()
             try:
                 await self._step()
             except StreamUnavailable as error:

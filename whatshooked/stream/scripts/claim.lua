@@ -7,7 +7,7 @@
 --   that begins and of poison ("" when nobody wants to know).
 --   suspect: an event whose last two leases had no outcome. Few are taken at once, or a killer's neighbours would be
 --   counted as killers with it.
--- Answer: [[id, token, attempts, replay, leases without outcome before this one, blob], ...], ids that became poison, ids whose entry is gone.
+-- Answer: [[id, token, attempts, replay, leases without outcome before this one, blob, was the last of these just now], ...], ids that became poison, ids whose entry is gone.
 -- include shared/note.lua
 local events, poison, due = KEYS[1], KEYS[2], KEYS[3]
 local group, hook, most, suspects = ARGV[1], ARGV[2], tonumber(ARGV[4]), tonumber(ARGV[5])
@@ -58,7 +58,7 @@ for i, id in ipairs(cmsgpack.unpack(ARGV[7])) do
         suspects = suspects - suspect
         redis.call('HSET', open, hook, 'l|' .. (attempts + 1) .. '|' .. (crashes + 1) .. '|' .. replay .. '|' .. rest)
         redis.call('ZADD', due, token, id)
-        leased[#leased + 1] = { id, token, attempts + 1, tonumber(replay), tonumber(crashes), entry[1][2][2] }
+        leased[#leased + 1] = { id, token, attempts + 1, tonumber(replay), tonumber(crashes), entry[1][2][2], string.sub(packed, 1, 1) == 'l' and 1 or 0 }
         if began ~= '' then told[#told + 1] = record(id, began, attempts + 1) end
       end
     end

@@ -1,18 +1,15 @@
 """Every metric, with its unit and what to do about it.
 
-Counters and histograms are kept by each process in a shared folder (`PROMETHEUS_MULTIPROC_DIR`, set by `boot.py` before
-the first import) and added up when `/metrics` is read; what only Redis knows (cache sizes,
-ages) is asked for at that moment and stands in `CacheGauges`.
+Here stands what processes count, each in its share of a common folder (`folder.py`; `PROMETHEUS_MULTIPROC_DIR`, set by
+`boot.py` before the first import), added up when it is shown (`shown.py`). What Redis, the config or a disk knows
+stands in `facts.py` and is asked for at that moment, so that every process of every replica shows the same.
 """
 
-import os
-from collections.abc import Iterable, Mapping
-from typing import Any
+from prometheus_client import Counter, Gauge, Histogram
 
-from prometheus_client import REGISTRY as PROCESS
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, multiprocess
-from prometheus_client.core import GaugeMetricFamily
-from prometheus_client.metrics_core import Metric
+from whatshooked.metrics import folder
+
+folder.join()  # before the first metric is made: the library then gives it its place
 
 _FAST = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15, 30, 60)
 _SLOW = (0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3_600, 14_400, 86_400, 604_800)
@@ -110,106 +107,48 @@ MEDIA_SERVED = Counter("whatshooked_media_served", "Requests for stored files, b
 MEDIA_REMOVED = Counter("whatshooked_media_removed", "Stored files removed, by reason", ["reason"])
 #: Beside it: a file whose content others share frees none.
 MEDIA_REMOVED_BYTES = Counter("whatshooked_media_removed_bytes", "Bytes freed by removing stored files")
-#: Grows faster than its disk: lower `media.max_age_days`, or set `media.max_total_bytes`.
-MEDIA_BYTES = Gauge(
-    "whatshooked_media_bytes", "Bytes of all stored contents, at upkeep's last look", multiprocess_mode="mostrecent"
+
+# --- the path, beside what stands above ---
+
+#: Minutes and more on message or status: Meta backs off since our answers came late, failed or never reached it; see
+#: `whatshooked_webhooks_rejected_total` and what stands in front of us. By Meta's own time, in whole seconds.
+META_LAG = Histogram(
+    "whatshooked_meta_lag_seconds",
+    "From Meta's time of the oldest new event of a webhook to its append (seconds), by kind",
+    ["kind"],
+    buckets=_SLOW,
 )
-#: More files than bytes explain: one content went to many messages, and is stored once.
-MEDIA_FILES = Gauge("whatshooked_media_files", "Stored files, at upkeep's last look", multiprocess_mode="mostrecent")
-#: Below 14: make a token of a system user that never expires (+Inf here), set it, reload.
-TOKEN_DAYS = Gauge(
-    "whatshooked_token_days_left", "Days until the access token ends", ["account"], multiprocess_mode="mostrecent"
+#: Nothing is lost: it reaches the hooks as it came, under `raw` or as `meta.*`. unknown_type, unknown_status,
+#: unknown_field: Meta has something new, see the event and update; unknown_part, unreadable_item: not as Meta documents
+#: it; no_id: it can be told from its redelivery by its bytes alone; no_owner: a number that no account here has.
+LEFTOVERS = Counter("whatshooked_decode_leftovers", "Events kept without being understood, by kind", ["kind"])
+#: Rises with `whatshooked_attempts_total{result!="accepted"}`: mend the hook; what is due goes out by itself.
+RETRIES = Counter("whatshooked_retries", "Attempts that will be made again", ["hook"])
+#: A process died or hung with these in hand, and another took them: see the workers' log and the machine's memory.
+LEASES_EXPIRED = Counter("whatshooked_leases_expired", "Leases that ended without an outcome, taken anew", ["hook"])
+#: At the hook's `concurrency` times the workers for long: it is slow, or wants a higher one.
+IN_FLIGHT = Gauge("whatshooked_hook_in_flight", "Attempts being made (sampled)", ["hook"], multiprocess_mode="livesum")
+#: Somebody deleted entries of the stream in Redis while hooks still waited for them; they are lost: find out who.
+VANISHED = Counter("whatshooked_events_vanished", "Due events that were gone from the stream, once a hook")
+
+# --- processes ---
+
+#: Fewer than there are workers: one of them is starting, stopping, or has lost a loop and ends; see its log.
+LOOPS = Gauge("whatshooked_worker_loops", "Processes in which a loop turns", ["loop"], multiprocess_mode="livesum")
+#: Behind the clock by minutes (`files`: half an hour): that loop hangs; see the worker's log, and restart it.
+LOOP_TURN = Gauge(
+    "whatshooked_loop_turn_timestamp_seconds",
+    "When the loop last came round, in the process where that is longest ago (unix seconds)",
+    ["loop"],
+    multiprocess_mode="livemin",
 )
-#: Below 90: set `api_version` to a newer one; at 0 and below Meta answers with another version already.
-VERSION_DAYS = Gauge(
-    "whatshooked_api_version_days_left",
-    "Days until Meta retires the API version",
-    ["account"],
-    multiprocess_mode="mostrecent",
+#: refused: the log names every fault, and the old config stays in force; `whatshooked check` says it too.
+RELOADS = Counter("whatshooked_config_reloads", "Reloads of the config, once a process", ["result"])
+#: Changes without a deployment: something restarts; see the supervisor's log.
+STARTED = Gauge(
+    "whatshooked_process_start_time_seconds",
+    "When the youngest process started (unix seconds)",
+    multiprocess_mode="livemax",
 )
-#: Above 0 on a number that is busy at this hour: `whatshooked doctor` finds what Meta stumbles over.
-SILENT_HOURS = Gauge(
-    "whatshooked_account_silent_hours",
-    "Hours without a message where there usually are some",
-    ["account"],
-    multiprocess_mode="mostrecent",
-)
-
-
-class CacheGauges:
-    """What only Redis knows, as it was at the last look; missing when Redis did not answer."""
-
-    def __init__(self) -> None:
-        self.registry = CollectorRegistry()
-        self.registry.register(self)
-        self._families: list[GaugeMetricFamily] = []
-
-    def collect(self) -> Iterable[Metric]:
-        """Return the gauges; the metrics library calls this."""
-        #: 0: intake answers 503 and nothing is delivered; see that Redis runs and has room.
-        up = GaugeMetricFamily("whatshooked_redis_up", "Whether Redis answered this scrape")
-        up.add_metric([], float(bool(self._families)))
-        return [up, *self._families]
-
-    def clear(self) -> None:
-        """Redis did not answer."""
-        self._families = []
-
-    def set(self, sizes: Mapping[str, int], oldest_seconds: float, lag: int, due: Mapping[str, int]) -> None:
-        """Show one look at Redis."""
-        #: Grows while hooks do not take events; `dead` and `unmatched` wait for a replay.
-        size = GaugeMetricFamily("whatshooked_cache_events", "Events in the cache, by state", labels=["state"])
-        for state, count in sizes.items():
-            size.add_metric([state], count)
-        #: Seconds; above the hook's usual outage somebody should look.
-        oldest = GaugeMetricFamily("whatshooked_cache_oldest_seconds", "Age of the oldest cached event")
-        oldest.add_metric([], oldest_seconds)
-        #: Grows when workers are too few or gone.
-        unread = GaugeMetricFamily("whatshooked_stream_lag", "Events that no worker has read yet")
-        unread.add_metric([], lag)
-        #: Waiting for a try, or in flight.
-        waiting = GaugeMetricFamily("whatshooked_hook_due", "Events that a hook has yet to take", labels=["hook"])
-        for hook, count in due.items():
-            waiting.add_metric([hook], count)
-        self._families = [size, oldest, unread, waiting]
-
-    def add_outbox(self, sizes: Mapping[str, Mapping[Any, int]], paused: Mapping[str, bool]) -> None:
-        """Show the outbox beside it: messages by account and state, and which accounts send nothing now."""
-        #: new grows: Meta's rates or a pause hold messages back; unknown: see GET /api/messages?state=unknown.
-        size = GaugeMetricFamily("whatshooked_outbox_messages", "Messages by state", labels=["account", "state"])
-        for account, counts in sizes.items():
-            for state, count in counts.items():
-                size.add_metric([account, state], count)
-        #: 1: `held` of GET /api/messages says why; a token that is refused wants another one.
-        pause = GaugeMetricFamily(
-            "whatshooked_account_paused", "Whether an account sends nothing now", labels=["account"]
-        )
-        for account, is_paused in paused.items():
-            pause.add_metric([account], float(is_paused))
-        self._families += [size, pause]
-
-    def add_log(self, lags: Mapping[str, tuple[float, int]]) -> None:
-        """Show how far each target of the event log is behind (seconds), and how many records it lost."""
-        #: Grows while a target is down; beyond `event_logger.buffer_bytes` its oldest records are dropped.
-        lag = GaugeMetricFamily(
-            "whatshooked_log_lag_seconds", "Age of the oldest record not written yet (seconds)", labels=["target"]
-        )
-        #: Above 0: raise `event_logger.buffer_bytes`, or mend the target sooner.
-        dropped = GaugeMetricFamily(
-            "whatshooked_log_dropped", "Records that the bound took before they were written", labels=["target"]
-        )
-        for target, (seconds, lost) in lags.items():
-            lag.add_metric([target], seconds)
-            dropped.add_metric([target], lost)
-        self._families += [lag, dropped]
-
-
-def exposition(gauges: CacheGauges) -> bytes:
-    """Return the Prometheus text of all processes that share this process's folder, and of the gauges."""
-    folder = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
-    if folder:
-        registry = CollectorRegistry()
-        multiprocess.MultiProcessCollector(registry, path=folder)  # type: ignore[no-untyped-call]
-    else:
-        registry = PROCESS
-    return generate_latest(registry) + generate_latest(gauges.registry)
+#: Two versions for longer than a deployment: some process was not restarted.
+BUILD = Gauge("whatshooked_build_info", "1, by the version that runs", ["version"], multiprocess_mode="livemax")

@@ -1,0 +1,207 @@
+"""What Prometheus gets: asked for at each scrape, and served on a port of its own where the config names one.
+
+Of several processes of one config on one machine one serves that port, for all of them; when it ends another does. The
+answer never waits for a Redis that is away, or for an event loop that hangs: it goes out without what they know.
+"""
+
+import asyncio
+import concurrent.futures
+import os
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+from whatshooked import logs, metrics
+from whatshooked.config import Config
+from whatshooked.errors import StreamUnavailable
+from whatshooked.keys import Keys
+from whatshooked.metrics import facts, folder
+from whatshooked.metrics.facts import Known
+from whatshooked.metrics.shown import exposition
+from whatshooked.stream.link import Link
+from whatshooked.stream.standing import Standing, settled
+
+log = logs.get("metrics")
+
+CONTENT_TYPE = "text/plain; version=0.0.4"
+#: Seconds that one look at Redis may take, and that the serving thread waits for it.
+PATIENCE, _WAIT = 1.4, 1.7
+#: Seconds between two tries to serve the port, and after which a client that says nothing is left alone.
+_AGAIN, _SILENCE = 0.5, 10.0
+
+
+class Scrape:
+    """Answers scrapes for one process; those that come at the same moment share an answer."""
+
+    def __init__(self, config: Callable[[], Config], keys: Keys, url: str) -> None:
+        self._config = config
+        self._link = Link(url, timeout=PATIENCE)
+        self._standing = Standing(self._link, keys, config)
+        self._asking: asyncio.Task[list[Known]] | None = None
+
+    async def text(self) -> bytes:
+        """Return the text for a scrape; the files are read beside the event loop."""
+        return await asyncio.to_thread(exposition, await self.known())
+
+    async def known(self) -> list[Known]:
+        """Return what Redis, the config and the disks know; of a Redis that does not answer in time only that."""
+        if self._asking is None:
+            self._asking = asyncio.create_task(self._ask())
+            self._asking.add_done_callback(self._asked)
+        return await asyncio.shield(self._asking)
+
+    async def close(self) -> None:
+        """Close the connection."""
+        await self._link.close()
+
+    async def _ask(self) -> list[Known]:
+        config = self._config()
+        found = [*settled(config), *await asyncio.to_thread(lambda: list(disks(config)))]
+        try:
+            async with asyncio.timeout(PATIENCE):
+                return [Known(facts.REDIS_UP, (), 1.0), *await self._standing.look(), *found]
+        except (StreamUnavailable, TimeoutError) as error:
+            metrics.REDIS_ERRORS.labels("metrics").inc()
+            log.debug("Redis does not answer a scrape", error=str(error))
+            return [Known(facts.REDIS_UP, (), 0.0), *found]
+
+    def _asked(self, _: "asyncio.Task[list[Known]]") -> None:
+        self._asking = None
+
+
+def disks(config: Config) -> Iterator[Known]:
+    """Yield room and size of the disks that this machine's folders lie on; of several the one with the least room."""
+    for name, folders in _folders(config).items():
+        rooms = [(room.f_bavail * room.f_frsize, room.f_blocks * room.f_frsize) for room in map(_room, folders) if room]
+        if rooms:
+            free, size = min(rooms)
+            yield Known(facts.DISK_FREE, (name,), free)
+            yield Known(facts.DISK_SIZE, (name,), size)
+
+
+def _folders(config: Config) -> dict[str, list[Path]]:
+    """Return the folders that something is kept in, by what it is."""
+    logger = config.event_logger
+    logged = {"file": Path(logger.file_dir), "sqlite": Path(logger.sqlite_path).parent}
+    return {
+        "redis": [] if config.redis.url else [Path(config.message_cache.data_path)],
+        "media": [] if config.media.storage else [Path(config.media.data_path)],
+        "log": [place for target, place in logged.items() if logger.enabled and target in logger.targets],
+    }
+
+
+def _room(place: Path) -> os.statvfs_result | None:
+    """Return what the disk of a folder says, or of the one that it will be made in."""
+    for candidate in (place.absolute(), *place.absolute().parents):
+        try:
+            return os.statvfs(candidate)
+        except FileNotFoundError:
+            continue
+        except OSError:
+            return None
+    return None
+
+
+class Serving(threading.Thread):
+    """Serves /metrics on `metrics.port`, as soon as no other process of this config on this machine does."""
+
+    def __init__(self, scrape: Scrape, config: Config, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(name="metrics", daemon=True)
+        self._scrape = scrape
+        self._address = (config.metrics.host, config.metrics.port or 0)
+        self._loop = loop
+        self._stopping = threading.Event()
+        self._said = ""
+
+    @classmethod
+    def begin(cls, scrape: Scrape, config: Config) -> "Serving | None":
+        """Serve from now on, for the running loop's process; None where the config names no port."""
+        if config.metrics.port is None:
+            return None
+        serving = cls(scrape, config, asyncio.get_running_loop())
+        serving.start()
+        return serving
+
+    def stop(self) -> None:
+        """Let the port go."""
+        self._stopping.set()
+
+    def run(self) -> None:
+        """Wait for the turn, serve, until told to stop."""
+        there = folder.given()
+        while not self._stopping.is_set():
+            with folder.held(there / f"port-{self._address[1]}.lock") if there else nullcontext(True) as is_ours:
+                if is_ours:
+                    self._serve()
+            self._stopping.wait(_AGAIN)
+
+    def text(self) -> bytes:
+        """Return the text for a scrape; what an event loop that hangs would know is missing in it."""
+        asked = asyncio.run_coroutine_threadsafe(self._scrape.known(), self._loop)
+        try:
+            return exposition(asked.result(_WAIT))
+        except (concurrent.futures.TimeoutError, concurrent.futures.CancelledError):
+            asked.cancel()
+            return exposition([])
+
+    def _serve(self) -> None:
+        try:
+            server = _Server(self._address, self.text)
+        except OSError as error:
+            self._say_once(error)
+            return
+        self._said = ""
+        log.info("Serving metrics", address=f"{self._address[0]}:{server.server_port}/metrics")
+        with server:
+            while not self._stopping.is_set():
+                server.handle_request()
+
+    def _say_once(self, error: OSError) -> None:
+        host, port = self._address
+        said = f"cannot listen on {host}:{port} ({error.strerror or error})"
+        if said != self._said:
+            self._said = said
+            log.error(
+                "No metrics are served, trying again", error=f"{said}: stop what listens there, or set metrics.port"
+            )
+
+
+class _Server(ThreadingHTTPServer):
+    timeout = _AGAIN
+
+    def __init__(self, address: tuple[str, int], text: Callable[[], bytes]) -> None:
+        self.address_family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+        self.text = text
+        super().__init__(address, _Handler)
+
+    def server_bind(self) -> None:
+        """Bind without asking who we are by name: a resolver that is away would hold us up for seconds."""
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.socket.bind(self.server_address)
+        self.server_address = self.socket.getsockname()
+        self.server_port = self.server_address[1]
+
+    def handle_error(self, *_: Any) -> None:
+        """A client that went away is nobody's trouble."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    timeout = _SILENCE
+    server: _Server
+
+    def do_GET(self) -> None:
+        """Answer one scrape."""
+        is_ours = self.path.partition("?")[0] == "/metrics"
+        body = self.server.text() if is_ours else b"the metrics stand at /metrics\n"
+        self.send_response(200 if is_ours else 404)
+        self.send_header("content-type", CONTENT_TYPE)
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: Any) -> None:
+        """A scrape is no news."""
