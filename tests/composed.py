@@ -19,11 +19,12 @@ T = TypeVar("T")
 
 @dataclass
 class Composed:
-    """One project: `profile` is one of the file's or "", `environ` what its user would write into .env."""
+    """One project: `profile` is one of the file's or "", `port` the gateway's, `environ` what else stands in .env."""
 
     podman: Podman
     project: str
     profile: str = ""
+    port: int = 8080
     environ: Mapping[str, str] = field(default_factory=dict)
 
     def compose(self, *words: str, timeout: float = 240.0) -> str:
@@ -31,7 +32,7 @@ class Composed:
         program = Path(sys.executable).parent / "podman-compose"
         chosen = ["--profile", self.profile] if self.profile else []
         command: list[str | Path] = [program, "-f", COMPOSE, "-p", self.project, *chosen, *words]
-        return self.podman.run(*command, timeout=timeout, **self.environ)
+        return self.podman.run(*command, timeout=timeout, WHATSHOOKED_PORT=str(self.port), **self.environ)
 
     def services(self) -> list[str]:
         """Return the services of the profile for which there is an image."""
@@ -68,6 +69,13 @@ class Composed:
         done = self.podman.tried("podman", "logs", f"{self.project}_{name}")
         return done.stdout + done.stderr
 
+    def answers(self, path: str) -> int:
+        """Return the status with which the gateway answers, 0 for nothing."""
+        try:
+            return _get(f"http://127.0.0.1:{self.port}{path}").status_code
+        except httpx.HTTPError:
+            return 0
+
     def is_healthy(self, name: str) -> bool:
         """Carry out a container's own health check: there is no service manager here that would, at its times."""
         return self.podman.tried("podman", "healthcheck", "run", f"{self.project}_{name}").returncode == 0
@@ -78,14 +86,6 @@ def query(expression: str) -> list[tuple[dict[str, str], float]]:
     url = f"http://127.0.0.1:9090/api/v1/query?{urlencode({'query': expression})}"
     found = _get(url).raise_for_status().json()["data"]["result"]
     return [(one["metric"], float(one["value"][1])) for one in found]
-
-
-def status_of(path: str) -> int:
-    """Return what the gateway answers, 0 for nothing."""
-    try:
-        return _get(f"http://127.0.0.1:8080{path}").status_code
-    except httpx.HTTPError:
-        return 0
 
 
 def _get(url: str) -> httpx.Response:

@@ -21,8 +21,8 @@ from tests.own_network import own_network
 PROGRAMS = ("podman", "buildah", "runc", "conmon", "debootstrap", "iptables", "ip")
 #: Debian keeps these two beside podman, not on PATH.
 _HELPERS = (Path("/usr/lib/podman/netavark"), Path("/usr/lib/podman/aardvark-dns"))
-#: Addresses of the networks; a network's own is the first of its 256.
-GATEWAY = "10.77.0.1"
+#: Where containers reach this process: an address that no network has, on this machine's side of them all.
+HERE = "192.0.2.1"
 
 _CONTAINERS_CONF = """\
 [containers]
@@ -37,7 +37,6 @@ tmp_dir = "{folder}/run/engine"
 [network]
 network_backend = "netavark"
 network_config_dir = "{folder}/networks"
-default_subnet_pools = [{{"base" = "10.77.0.0/16", "size" = 24}}]
 """
 _STORAGE_CONF = """\
 [storage]
@@ -99,6 +98,7 @@ class Podman:
     def apart(self) -> Iterator[None]:
         """Let containers run in a network of this block's own, and end them with it."""
         with own_network():
+            self.run("ip", "address", "add", f"{HERE}/32", "dev", "lo")
             try:
                 yield
             finally:
@@ -159,8 +159,10 @@ def pip_settings(folder: Path) -> dict[Path, Path]:
     for line in subprocess.run(asked, capture_output=True, text=True, check=True).stdout.splitlines():
         name, _, value = line.partition("=")
         settings[name.rpartition(".")[2]] = str(literal_eval(value))
-    words = [word.removeprefix("file://") for value in settings.values() for word in value.split()]
-    named = [Path(word) for word in words if word.startswith("/") and Path(word).exists()]
+    words = [word for value in settings.values() for word in value.split()]
+    # The pages of an index in a folder point to files in another beside it.
+    named = [Path(word.removeprefix("file://")).parent for word in words if word.startswith("file:///")]
+    named += [Path(word) for word in words if word.startswith("/")]
     path = folder / "pip.conf"
     path.write_text("\n".join(["[global]", *(f"{name} = {value}" for name, value in settings.items()), ""]))
-    return {place: place for place in named} | {path: Path("/etc/pip.conf")}
+    return {place: place for place in named if place.exists()} | {path: Path("/etc/pip.conf")}

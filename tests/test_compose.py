@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from tests import podman, stand_ins
-from tests.composed import Composed, query, status_of, wait_for
+from tests.composed import Composed, query, wait_for
 from tests.crossing import Crossing
 from tests.podman import Podman
 
@@ -55,7 +55,7 @@ def demo(place: Podman) -> Iterator[Composed]:
 
 @pytest.fixture
 def crossing() -> Iterator[Crossing]:
-    with Crossing("http://127.0.0.1:8080/webhooks/whatsapp/shop", SECRET) as found:
+    with Crossing("http://127.0.0.1:8079/webhooks/whatsapp/shop", SECRET) as found:
         yield found
 
 
@@ -149,25 +149,25 @@ def test_scaled_workers_are_found(demo: Composed) -> None:
 def test_nothing_is_lost(place: Podman, crossing: Crossing, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A config of the earlier program runs as it is; restarts of each service and an upgrade lose nothing."""
     file = tmp_path / "config.json"
-    file.write_text(old_config(f"http://{podman.GATEWAY}:{crossing.port}/hook"))
+    file.write_text(old_config(f"http://{podman.HERE}:{crossing.port}/hook"))
     file.chmod(0o600)
     os.chown(file, OWNER, OWNER)
     environ = {"WHATSHOOKED_CONFIG": str(file), "WHATSHOOKED_UID": str(OWNER)}
-    shop = Composed(place, "shop", "", environ)
+    shop = Composed(place, "shop", port=8079, environ=environ)
     with contextlib.ExitStack() as stack:
         stack.callback(shop.down, "--volumes")
         shop.up("web", "worker", "valkey")
-        wait_for(lambda: status_of("/ready") == 200, "the gateway is ready")
+        wait_for(lambda: shop.answers("/ready") == 200, "the gateway is ready")
         crossing.begin()
         for service in ("web", "worker", "valkey"):
             _keeps_flowing(crossing)
             shop.compose("restart", service)
-            wait_for(lambda: status_of("/ready") == 200, f"ready after a restart of {service}")
+            wait_for(lambda: shop.answers("/ready") == 200, f"ready after a restart of {service}")
         _keeps_flowing(crossing)
         shop.down()
-        assert status_of("/ready") == 0
+        assert shop.answers("/ready") == 0
         shop.up("web", "worker", "valkey")
-        wait_for(lambda: status_of("/ready") == 200, "ready after the upgrade")
+        wait_for(lambda: shop.answers("/ready") == 200, "ready after the upgrade")
         _keeps_flowing(crossing)
         crossing.stop()
         wait_for(lambda: not crossing.missing, f"what was answered 200 arrives ({len(crossing.missing)} missing)")
@@ -186,22 +186,22 @@ def _keeps_flowing(crossing: Crossing) -> None:
 
 def test_a_late_redis_is_borne(place: Podman) -> None:
     """Web and worker that start without their Redis wait for it, healthy; once it is there they are ready."""
-    late = Composed(place, "late")
+    late = Composed(place, "late", port=8078)
     with contextlib.ExitStack() as stack:
         stack.callback(late.down, "--volumes")
         late.compose("up", "--detach", "--no-build", "--no-deps", "web", "worker")
-        wait_for(lambda: status_of("/health") == 200, "the web process answers")
-        assert status_of("/ready") == 503
+        wait_for(lambda: late.answers("/health") == 200, "the web process answers")
+        assert late.answers("/ready") == 503
         wait_for(lambda: "Waiting for Redis" in late.logs("worker_1"), "the worker says that it waits")
         assert late.is_healthy("worker_1")
         late.up("valkey")
-        wait_for(lambda: status_of("/ready") == 200, "ready once Redis is there")
+        wait_for(lambda: late.answers("/ready") == 200, "ready once Redis is there")
         wait_for(lambda: "Hook manager started" in late.logs("worker_1"), "the worker began")
 
 
 def test_it_stops_in_time(place: Podman) -> None:
     """`down` ends everything in order within its grace periods: nothing has to be killed."""
-    whole = Composed(place, "ending")
+    whole = Composed(place, "ending", port=8077)
     whole.up("web", "worker", "valkey")
     wait_for(lambda: "Hook manager started" in whole.logs("worker_1"), "the worker began")
     begun = time.monotonic()
