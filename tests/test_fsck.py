@@ -118,6 +118,13 @@ async def _parked_without_reason(rig: Rig) -> str:
     return event_id
 
 
+async def _unaccounted(rig: Rig) -> str:
+    (event_id,) = await rig.routed("h1")
+    await rig.link.call("XACK", rig.keys.events, GROUP, event_id)
+    await rig.link.call("DEL", rig.keys.open(event_id), rig.keys.due("h1"))
+    return "1 event(s)"
+
+
 PLANTS: dict[str, Plant] = {
     plant.__name__.removeprefix("_"): plant
     for plant in (
@@ -136,6 +143,7 @@ PLANTS: dict[str, Plant] = {
         _poison_yet_open,
         _poison_not_listed,
         _parked_without_reason,
+        _unaccounted,
     )
 }
 
@@ -157,7 +165,8 @@ async def test_a_disagreement_is_found_and_mended(rig: Rig, what: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "what", sorted(MEANINGS.keys() - {"pending_without_entry", "taken_without_entry", "media_without_entry"})
+    "what",
+    sorted(MEANINGS.keys() - {"pending_without_entry", "taken_without_entry", "media_without_entry", "unaccounted"}),
 )
 async def test_what_was_mended_can_be_delivered(rig: Rig, what: str) -> None:
     """After the repair a replay and a claim bring every event that still exists to its hooks."""

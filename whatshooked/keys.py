@@ -119,6 +119,14 @@ class Keys:
         return self._tagged("watched")
 
     @property
+    def ledger(self) -> str:
+        """Hash: how many events left the pending list in an orderly way, and where the account began.
+
+        Lives on. Writers: whatever takes an entry out of the pending list; GROUP, ADD, LEDGER.
+        """
+        return self._tagged("ledger")
+
+    @property
     def ready(self) -> str:
         """String, expires in a minute: what `/ready` writes to prove that Redis takes writes. Writer: web."""
         return self._tagged("ready")

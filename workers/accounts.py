@@ -111,13 +111,13 @@ class Credentials:
         try:
             if account.business_api is None or not await self._is_our_turn(account):
                 return
-            await self._outlook.listen(account)
             found = await setup.number(self._graph, Access.of(account), account.business_api.phone_number_id)
             if isinstance(found, Number) and not await self._may_send(account):
                 found = _REFUSED
             if isinstance(found, Number):
                 await self._link.call("EXPIRE", self._keys.account_check(account.id), round(EVERY))
             await self._tell(account, found)
+            await self._outlook.listen(account)
             if isinstance(found, Number):
                 await self._throughput.learn(account.id, found.throughput)
                 await self._outlook.look(account)

@@ -190,7 +190,7 @@ class Process:
         await self._graph.close()
         await self._files.close()
         if self._serving is not None:
-            self._serving.stop()
+            await self._serving.stop()
         await self._scrape.close()
         for link in self._links.values():
             await link.close()

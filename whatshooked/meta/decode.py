@@ -11,11 +11,27 @@ from typing import Any
 import msgspec
 
 from whatshooked.events import ENTRY_VERSION, Event
-from whatshooked.meta import lenient
+from whatshooked.meta import attachment, lenient
 from whatshooked.meta.items import Item
 from whatshooked.meta.scan import REFUSALS
 
 _DAY = 86_400
+_OTHERS = ("text", "location", "contacts", "interactive", "button", "reaction", "order", "system", "edit", "revoke")
+#: The types of messages that we know, as Meta's reference has them.
+MESSAGE_TYPES = attachment.KINDS.union(_OTHERS, ("request_welcome", "unsupported"))
+#: The same of statuses, and of fields: but for `group_*`, which are all of one shape.
+_STATUSES = frozenset({"sent", "delivered", "read", "failed", "played", "deleted", "warning", "pending"})
+_FIELDS = frozenset(
+    (
+        *("errors", "user_actions", "calls", "user_preferences", "standby", "messaging_handovers", "automatic_events"),
+        *("message_echoes", "smb_message_echoes", "smb_app_state_sync", "history", "tracking_events", "flows"),
+        *("message_template_status_update", "message_template_quality_update", "message_template_components_update"),
+        *("template_category_update", "account_update", "account_alerts", "account_review_update", "security"),
+        *("account_settings_update", "phone_number_quality_update", "phone_number_name_update", "partner_solutions"),
+        *("business_capability_update", "business_username_update", "business_status_update", "consumer_profile"),
+        *("campaign_status_update", "payment_configuration_update", "user_id_update"),
+    )
+)
 #: What a status or field may be called to stand in an event's name.
 _status_name = re.compile(r"[a-z0-9_]{1,32}")
 _field_name = re.compile(r"[A-Za-z0-9_.-]{1,64}")
@@ -29,6 +45,13 @@ class Incoming(msgspec.Struct):
     identity: bytes
     #: Day of Meta's own time (days since 1970), 0 without: it chooses the bucket in which redeliveries are looked up.
     day: int
+    #: message, status or other.
+    kind: str
+    #: Meta's own time (unix seconds), 0 without. Of what is no message and no status it is when Meta sent it: there the
+    #: item's own may be of another year.
+    when: int
+    #: What was kept without being understood, as the metric names it; "" when all was.
+    leftover: str
 
 
 class _Head(msgspec.Struct):
@@ -73,7 +96,10 @@ def event(item: Item, account_id: str, foreign: bool) -> Incoming:
         foreign,
         item.context,
     )
-    return Incoming(entry, hashlib.blake2b(identity, digest_size=16).digest(), when // _DAY)
+    digest = hashlib.blake2b(identity, digest_size=16).digest()
+    if item.kind == "meta":
+        return Incoming(entry, digest, when // _DAY, "other", item.time, _leftover_part(item))
+    return Incoming(entry, digest, when // _DAY, item.kind, when, _leftover(item, head))
 
 
 def _head(raw: bytes) -> _Head:
@@ -92,6 +118,22 @@ def _type(item: Item, head: _Head) -> str:
         known = _status_name.fullmatch(status) and status != "received"  # that name is the inbound messages'
         return f"message.{status}" if known else "message.unknown"
     return f"meta.{item.field}" if _field_name.fullmatch(item.field) else "meta.unknown"
+
+
+def _leftover(item: Item, head: _Head) -> str:
+    if not _text(head.id):
+        return "no_id"
+    if item.kind == "message":
+        return "" if _text(head.type) in MESSAGE_TYPES else "unknown_type"
+    return "" if _text(head.status).lower() in _STATUSES else "unknown_status"
+
+
+def _leftover_part(item: Item) -> str:
+    if item.field == "unknown" or item.raw[:1] != b"{":
+        return "unreadable_item"
+    if item.field == "messages":
+        return "unknown_part"
+    return "" if item.field in _FIELDS or item.field.startswith("group_") else "unknown_field"
 
 
 def _identity(item: Item, account_id: str, head: _Head, sent: int) -> bytes:

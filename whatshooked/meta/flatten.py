@@ -13,11 +13,9 @@ import msgspec
 
 from whatshooked.events import Event
 from whatshooked.meta import attachment, callback, codes, lenient, text
-from whatshooked.meta.decode import decode_item
+from whatshooked.meta.decode import MESSAGE_TYPES, decode_item
 from whatshooked.meta.items import digits
 
-_OTHERS = ("text", "location", "contacts", "interactive", "button", "reaction", "order", "system", "edit", "revoke")
-_KNOWN = attachment.KINDS.union(_OTHERS, ("request_welcome", "unsupported"))
 #: Keys that the flat form of a message, and the data of a status, carry under other names.
 _OF_MESSAGE = frozenset(("id", "from", "timestamp", "type", "text"))
 _OF_STATUS = frozenset(("id", "status", "timestamp", "biz_opaque_callback_data"))
@@ -88,7 +86,7 @@ def _message(event: Event, event_id: str, file: Handed) -> Object:
     if kind in attachment.KINDS and isinstance(item.get(kind), dict):
         flat["media"] = _media(kind, item[kind], file)
     told = _add_rest(flat, item, _OF_MESSAGE) and _tells(flat, item, sent)
-    if not told or kind not in _KNOWN:
+    if not told or kind not in MESSAGE_TYPES:
         flat["raw"] = item
     return flat
 

@@ -48,11 +48,13 @@ REDIS_AOF = Fact("whatshooked_redis_aof", "The append-only file's state (1 or 0)
 #: Grows while hooks do not take events; `dead` and `unmatched` wait for a replay, `poison` for a report.
 CACHE_EVENTS = Fact("whatshooked_cache_events", "Events in the cache, by state", ("state",))
 #: Above the hook's usual outage somebody should look: `whatshooked cache stats`.
-CACHE_OLDEST = Fact("whatshooked_cache_oldest_seconds", "Age of the oldest cached event (seconds)")
+CACHE_OLDEST = Fact("whatshooked_cache_oldest_seconds", "Age of the oldest cached event that a hook wanted (seconds)")
 #: Parked events beyond it are pushed out, oldest first: mend what parks them, or raise `message_cache.max_events`.
 CACHE_LIMIT = Fact("whatshooked_cache_limit_events", "Parked events that the cache keeps at most")
 #: Grows when workers are too few or gone.
 STREAM_LAG = Fact("whatshooked_stream_lag", "Events that no worker has read yet")
+#: Not 0: somebody else acknowledged or deleted entries in Redis; `whatshooked fsck --repair`, and find out who.
+UNACCOUNTED = Fact("whatshooked_events_unaccounted", "Events neither settled, nor in the cache, nor unread")
 #: Waiting for a try, or in flight; grows at a hook that is slow or down.
 HOOK_DUE = Fact("whatshooked_hook_due", "Events that a hook has yet to take", ("hook",))
 #: 0 by `switch`: somebody turned it off, its events wait (`whatshooked hook list`); by `file`: the config says so.
@@ -94,8 +96,6 @@ MEDIA_FILES = Fact("whatshooked_media_files", "Stored files, at upkeep's last lo
 DISK_FREE = Fact("whatshooked_disk_free_bytes", "Room left on the disk of this machine's folder (bytes)", ("of",))
 #: Beside it.
 DISK_SIZE = Fact("whatshooked_disk_size_bytes", "Size of the disk of this machine's folder (bytes)", ("of",))
-
-ALL = tuple(value for value in list(vars().values()) if isinstance(value, Fact))
 
 
 class Facts:

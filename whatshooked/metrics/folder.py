@@ -16,6 +16,8 @@ from pathlib import Path
 
 from prometheus_client import values
 
+from whatshooked.errors import StartError
+
 #: Names the folder, for us and for the metrics library.
 VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 #: Seconds that somebody who looks at the slots waits for somebody who takes one; that takes a millisecond.
@@ -37,12 +39,16 @@ def given() -> Path | None:
 
 
 def join() -> None:
-    """Take a slot and have the library count in it; raises OSError when the folder cannot be written to."""
+    """Take a slot and have the library count in it; raises StartError when the folder cannot be written to."""
     folder = given()
     if folder is None:
         return
-    _take(folder)
-    os.register_at_fork(after_in_child=lambda: _take(folder))
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        _take(folder)
+    except OSError as error:
+        raise StartError(f"{folder}: {error.strerror}: set {VARIABLE} to a folder of this user's own") from error
+    os.register_at_fork(after_in_child=lambda: _leave(folder))
     values.ValueClass = values.MultiProcessValue(lambda: _Mine.number)  # type: ignore[no-untyped-call] # it has no types
 
 
@@ -52,7 +58,8 @@ def counts(folder: Path) -> list[str]:
         dead = {
             name for name in map(_slot, folder.glob("gauge_live*.db")) if not _is_held(folder / _SLOTS.format(name))
         }
-        return [str(path) for path in folder.glob("*.db") if not (_is_live(path) and _slot(path) in dead)]
+        files = [path for path in folder.glob("*.db") if not (_is_live(path) and _slot(path) in dead)]
+        return [str(path) for path in files if path.stat().st_size]  # one without is about to be begun, or never was
 
 
 @contextlib.contextmanager
@@ -64,6 +71,12 @@ def held(path: Path) -> Iterator[bool]:
     finally:
         if descriptor >= 0:
             os.close(descriptor)
+
+
+def _leave(folder: Path) -> None:
+    """Leave the slot to the parent that this process was forked from."""
+    os.close(_Mine.lock)
+    _take(folder)
 
 
 def _take(folder: Path) -> None:

@@ -144,7 +144,7 @@ class Consumer:
         ]
         keys = [self._keys.events, self._keys.unmatched, self._keys.poison, self._keys.activity]
         keys += [self._keys.due(hook_id) for hook_id in hook_ids]
-        keys += self._keys.of_entries(route.id for route in routes)
+        keys += [*self._keys.of_entries(route.id for route in routes), self._keys.ledger]
         packed_hooks = msgspec.msgpack.encode([(hook_id, leases[hook_id]) for hook_id in hook_ids])
         args = (GROUP, self.name, PARKED, packed_hooks, msgspec.msgpack.encode(rows), hold_ms, MEDIA_HOOK)
         told = [part for route in routes for part in _told(route)] if self._activity.on else []
@@ -174,7 +174,7 @@ class Consumer:
 
 async def ensure_group(link: Link, keys: Keys) -> None:
     """Create the group at the stream's beginning unless it is there; raises StreamUnavailable."""
-    await link.run(link.scripts.group, [keys.events, keys.unmatched, keys.poison], GROUP)
+    await link.run(link.scripts.group, [keys.events, keys.unmatched, keys.poison, keys.ledger], GROUP)
 
 
 def _told(route: Route) -> tuple[int, bytes]:

@@ -12,6 +12,7 @@ import msgspec
 from whatshooked.errors import StreamUnavailable
 from whatshooked.keys import GROUP, PARKED, Keys
 from whatshooked.stream.cache import Cache
+from whatshooked.stream.ledger import close_books, unaccounted
 from whatshooked.stream.link import Link
 from whatshooked.stream.registry import known_hooks
 
@@ -32,6 +33,7 @@ MEANINGS = {
     "poison_yet_open": "taken off the poison: its hooks are tried",
     "poison_not_listed": "listed as poison",
     "parked_without_reason": "routed anew: no hook, no list knew of it",
+    "unaccounted": "cannot be mended, only noted: the account begins anew",
 }
 
 #: A consumer that never lives: what it is given, RECOVER takes over.
@@ -41,7 +43,7 @@ _BATCH = 200
 
 @dataclass(frozen=True, slots=True)
 class Disagreement:
-    """What is wrong with one entry, at which hook (or "")."""
+    """What is wrong with one entry, at which hook (or ""); of `unaccounted` nobody knows which, `id` says how many."""
 
     id: str
     what: str
@@ -62,7 +64,9 @@ async def examine(link: Link, keys: Keys, configured: Iterable[str], *, repair: 
             *(GROUP, PARKED, msgspec.msgpack.encode(hooks), msgspec.msgpack.encode(batch), int(repair), _LOST),
         )
         found += [Disagreement(row[0].decode(), row[1].decode(), row[2].decode()) for row in rows]
-    return found
+    # Last: what was mended above counts again.
+    missing = await (close_books if repair else unaccounted)(link, keys)
+    return [*found, Disagreement(f"{missing} event(s)", "unaccounted", "")] if missing else found
 
 
 async def _candidates(link: Link, keys: Keys, hooks: list[str]) -> list[str]:

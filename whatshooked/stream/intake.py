@@ -85,7 +85,7 @@ class Intake:
         return added
 
     def _arguments(self, additions: Sequence[Addition]) -> tuple[list[str], list[str | bytes | float]]:
-        keys = [self._keys.events, self._keys.activity]
+        keys = [self._keys.events, self._keys.activity, self._keys.ledger]
         args: list[str | bytes | float] = [GROUP, SEEN_TTL, SEEN_REFRESH]
         for addition in additions:
             bucket = int.from_bytes(addition.identity[:4], "big") % BUCKETS

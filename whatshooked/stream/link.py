@@ -70,6 +70,7 @@ class Scripts:
         self.forget = Script("forget")
         self.drop = Script("drop")
         self.fsck = Script("fsck")
+        self.ledger = Script("ledger")
         self.outbox_add = Script("outbox_add")
         self.outbox_claim = Script("outbox_claim")
         self.outbox_settle = Script("outbox_settle")
@@ -172,7 +173,16 @@ class Link:
 
     async def _connect(self) -> Connection:
         connection: Connection = self._pool.make_connection()  # type: ignore[no-untyped-call] # redis-py 5 has no types here
-        await connection.connect()  # type: ignore[no-untyped-call]
+        try:
+            await connection.connect()  # type: ignore[no-untyped-call]
+            await self._load(connection)
+        except BaseException:  # also when whoever waits for it gives up: nobody else closes it then
+            await connection.disconnect(nowait=True)
+            raise
+        self._connection = connection
+        return connection
+
+    async def _load(self, connection: Connection) -> None:
         scripts = self.scripts.all()
         await connection.send_packed_command(
             _packed([("SCRIPT", "LOAD", script.text) for script in scripts]), check_health=False
@@ -180,11 +190,8 @@ class Link:
         for script in scripts:
             reply = await _answer(connection)
             if isinstance(reply, RedisError):
-                await connection.disconnect(nowait=True)
                 raise reply
             script.sha = reply.decode()
-        self._connection = connection
-        return connection
 
 
 def checked(replies: list[Reply]) -> list[Reply]:

@@ -73,7 +73,7 @@ class Findings:
         rows = [(f.event_id, f.token, int(f.park), fields(f.record)) for f in findings]
         keys = [self._keys.events, self._keys.unmatched, self._keys.due(MEDIA_HOOK), self._keys.activity]
         keys += map(self._keys.due, hooks)
-        keys += self._keys.of_whole_entries(f.event_id for f in findings)
+        keys += [*self._keys.of_whole_entries(f.event_id for f in findings), self._keys.ledger]
         packed = (msgspec.msgpack.encode(hooks), msgspec.msgpack.encode(rows))
         told = map(_noted, findings) if self._activity.on else ()
         answer = await self._link.run(self._link.scripts.media_done, keys, GROUP, MEDIA_HOOK, *packed, *told)

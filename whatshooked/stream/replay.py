@@ -106,7 +106,11 @@ class Operator:
         for start in range(0, len(ids), BATCH):
             batch = ids[start : start + BATCH]
             known = list(await self._known(batch))
-            keys = [*self._script_keys(known, self._keys.activity), *self._keys.of_whole_entries(batch)]
+            keys = [
+                *self._script_keys(known, self._keys.activity),
+                *self._keys.of_whole_entries(batch),
+                self._keys.ledger,
+            ]
             args = (msgspec.msgpack.encode(known), msgspec.msgpack.encode(batch), int(parked_only), int(delete))
             told = [record(i, note) for i in batch] if self._activity.on else []
             done, strange = await self._link.run(self._link.scripts.discard, keys, GROUP, *args, *told)
@@ -136,7 +140,11 @@ class Operator:
         told = [record(row[0], note) for row in rows] if self._activity.on else []
         counts: list[int] = await self._link.run(
             self._link.scripts.replay,
-            [*self._script_keys(list(known), self._keys.due(MEDIA_HOOK), self._keys.activity), *of_entries],
+            [
+                *self._script_keys(list(known), self._keys.due(MEDIA_HOOK), self._keys.activity),
+                *of_entries,
+                self._keys.ledger,
+            ],
             *(GROUP, PARKED, msgspec.msgpack.encode([(h, int(c)) for h, c in known.items()])),
             *(msgspec.msgpack.encode(entries), again, MEDIA_HOOK, self._hold_ms),
             *told,

@@ -154,6 +154,7 @@ class Settler:
         places = {name: place if o.reply else -place for place, (name, o) in enumerate(asked.items(), 1)}
         if asked:
             keys += map(self._keys.refused, KINDS)
+        keys.append(self._keys.ledger)
         rows = [
             (event_id, [_told(index[hook], places.get((event_id, hook))) for hook in hook_ids])
             for event_id, hook_ids in by_event.items()
@@ -170,7 +171,7 @@ class Settler:
         hooks = list(dict.fromkeys(outcome.hook_id for outcome in outcomes))
         index = {hook: i + 1 for i, hook in enumerate(hooks)}
         keys = [self._keys.events, self._keys.activity, *self._keys.of_hooks(hooks)]
-        keys += [self._keys.open(o.event_id) for o in outcomes]
+        keys += [*(self._keys.open(o.event_id) for o in outcomes), self._keys.ledger]
         rows = [
             (o.event_id, index[o.hook_id], o.token, _KINDS[o.kind], o.delay_ms, o.status, o.error[:ERROR_CHARS])
             for o in outcomes

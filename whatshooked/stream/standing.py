@@ -15,13 +15,17 @@ from whatshooked.hooks.hook import Switch, is_active
 from whatshooked.keys import GROUP, MEDIA_HOOK, Keys
 from whatshooked.metrics import facts
 from whatshooked.metrics.facts import Known
+from whatshooked.stream.cache import Cache
 from whatshooked.stream.consume import ALIVE_SECONDS
 from whatshooked.stream.durability import facts as told
 from whatshooked.stream.follow import lags, shards
+from whatshooked.stream.ledger import unaccounted
 from whatshooked.stream.link import Command, Link, Reply, checked, named
 from whatshooked.stream.message import STATES
 
 _DAY = 86_400
+#: Pages of the cache that one look goes through for the oldest event that a hook wanted: twice the default limit.
+_PAGES = 40
 #: What is known of an account, in its hash.
 _OF_ACCOUNT = ("state", "token_expires", "silent_hours")
 
@@ -49,6 +53,7 @@ class Standing:
         self._link = link
         self._keys = keys
         self._config = config
+        self._cache = Cache(link, keys)
 
     async def look(self) -> list[Known]:
         """Return what Redis knows; raises StreamUnavailable."""
@@ -60,6 +65,7 @@ class Standing:
         return [
             *_redis(seen),
             *_cache(seen, sum(dead)),
+            *await self._ages(seen),
             *(Known(facts.HOOK_DUE, (hook,), count) for hook, count in zip(hooks, due, strict=True)),
             *_active(config, seen.switches),
             Known(facts.WORKERS, (), workers),
@@ -95,6 +101,28 @@ class Standing:
         commands += [("ZCARD", keys.dead(hook)) for hook in hooks]
         counts = checked(await self._link.batch([*commands, ("ZCOUNT", keys.workers, since, "+inf")]))
         return counts[: len(hooks)], counts[len(hooks) : -1], counts[-1]
+
+    async def _ages(self, seen: _Seen) -> list[Known]:
+        oldest, missing = await self._oldest(seen), await unaccounted(self._link, self._keys)
+        age = seen.seconds - events.received_ms(oldest) / 1000 if oldest else 0.0
+        found = [Known(facts.CACHE_OLDEST, (), max(age, 0.0))]
+        return found if missing is None else [*found, Known(facts.UNACCOUNTED, (), missing)]
+
+    async def _oldest(self, seen: _Seen) -> str:
+        """Return the oldest cached id that some hook wanted, "" when there is none among the first of them."""
+        count, first = seen.pending[:2]
+        if not seen.unmatched or count <= seen.unmatched:
+            return first.decode() if first and not seen.unmatched else ""
+        after = ""
+        for _ in range(_PAGES):
+            ids = await self._cache.ids(after)
+            scores = await self._link.call("ZMSCORE", self._keys.unmatched, *ids) if ids else []
+            if wanted := [i for i, score in zip(ids, scores, strict=True) if score is None]:
+                return wanted[0]
+            if not ids:
+                break
+            after = ids[-1]
+        return ""
 
     async def _log(self, config: Config, accounts: Sequence[Account]) -> list[Known]:
         logger = config.event_logger
@@ -173,13 +201,11 @@ def _redis(seen: _Seen) -> Iterator[Known]:
 
 
 def _cache(seen: _Seen, dead: int) -> Iterator[Known]:
-    count, oldest = seen.pending[:2]
+    count = seen.pending[0]
     # An event given up at several hooks stands in `dead` once for each.
     waiting = max(count - dead - seen.unmatched - seen.poison, 0)
     states = {"all": count, "waiting": waiting, "dead": dead, "unmatched": seen.unmatched, "poison": seen.poison}
     yield from (Known(facts.CACHE_EVENTS, (state,), size) for state, size in states.items())
-    age = seen.seconds - events.received_ms(oldest.decode()) / 1000 if oldest else 0.0
-    yield Known(facts.CACHE_OLDEST, (), max(age, 0.0))
     yield Known(facts.STREAM_LAG, (), seen.lag)
     for name, fact in ((b"files", facts.MEDIA_FILES), (b"bytes", facts.MEDIA_BYTES)):
         if name in seen.media:

@@ -108,7 +108,7 @@ class Upkeep:
         for key in (due, dead, self._keys.poison):
             ids = [row.decode() for row in await self._link.call("ZRANGE", key, 0, _STEP - 1)]
             keys = [self._keys.events, self._keys.poison, due, dead, self._keys.hooks, self._keys.activity]
-            keys += map(self._keys.open, ids)
+            keys += [*map(self._keys.open, ids), self._keys.ledger]
             told = packed(Note("event.given_up", "", hook, "hook_removed")) if self._activity.on else b""
             args = (GROUP, hook, msgspec.msgpack.encode(ids), REMOVED_AFTER_MS, told)
             done, _ = await self._link.run(self._link.scripts.drop, keys, *args)

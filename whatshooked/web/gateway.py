@@ -101,7 +101,7 @@ class Gateway:
             if task is not None:
                 task.cancel()
         if self._serving is not None:
-            self._serving.stop()
+            await self._serving.stop()
         self.readers.close()
         await self.live.close()
         await self._add.close()

@@ -1,15 +1,18 @@
 #!lua
 -- ADD: append each event whose identity is new, and remember it, in one step. No allow-oom: a full Redis says no here,
 -- the intake answers 503 and Meta keeps the event.
--- KEYS: events, activity, then one seen bucket per event.
+-- KEYS: events, activity, ledger, then one seen bucket per event.
 -- ARGV: group, TTL of a bucket (s), refresh it below (s), then identity and blob per event, then, where somebody wants to
 --   know, a packed note per event ("" for one that is noted elsewhere).
 -- Answer: per event its id, with "=" in front when it had been taken before.
 -- include shared/note.lua
 local events = KEYS[1]
-local count = #KEYS - 2
+local count = #KEYS - 3
 local notes = #ARGV > 3 + 2 * count and 3 + 2 * count
-if redis.call('EXISTS', events) == 0 then redis.call('XGROUP', 'CREATE', events, ARGV[1], '0', 'MKSTREAM') end
+if redis.call('EXISTS', events) == 0 then
+  redis.call('XGROUP', 'CREATE', events, ARGV[1], '0', 'MKSTREAM')
+  redis.call('HSETNX', KEYS[3], 'base', 0)
+end
 
 -- Ids are chosen ahead of the append, so that HSETNX both asks and remembers: one command where HGET + HSET are two.
 -- Behind the dash stand the microseconds and a count, which makes the ids of this call higher than those of any before.
@@ -32,7 +35,7 @@ end
 local ttl, refresh = ARGV[2], tonumber(ARGV[3])
 local answer, fresh, told = {}, {}, {}
 for i = 1, count do
-  local bucket, identity, blob = KEYS[i + 2], ARGV[2 * i + 2], ARGV[2 * i + 3]
+  local bucket, identity, blob = KEYS[i + 3], ARGV[2 * i + 2], ARGV[2 * i + 3]
   local id = head .. string.format('%.0f', seq)
   if redis.call('HSETNX', bucket, identity, id) == 1 then
     local appended = redis.pcall('XADD', events, id, 'e', blob)

@@ -43,6 +43,7 @@ for i, id in ipairs(cmsgpack.unpack(ARGV[7])) do
     elseif #entry == 0 then
       redis.call('HDEL', open, hook)
       redis.call('ZREM', due, id)
+      -- Nobody took it: the ledger misses it from now on.
       if redis.call('EXISTS', open) == 0 then redis.call('XACK', events, group, id) end
       vanished[#vanished + 1] = id
     elseif not hold_again(open, id, tonumber(score)) then

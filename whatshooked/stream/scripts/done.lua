@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
 -- DONE: hooks took events. Close them, remember who took what, and acknowledge what nobody owes any more.
--- KEYS: events, poison, replies, activity, then due and dead of each hook, then open and taken of each entry, and last, where an
---   answer asked to send, the lists of refused replies: unusable, circular.
+-- KEYS: events, poison, replies, activity, then due and dead of each hook, then open and taken of each entry, then, where an
+--   answer asked to send, the lists of refused replies: unusable, circular; behind all the ledger.
 -- ARGV: group, hook ids (msgpack), entries (msgpack [[id, [hook index or [hook index, n], ...]], ...]), how many replies and
 --   refusals follow, these, then, where somebody wants to know, a record per entry and hook that took it.
 --   n > 0: the reply at this place, what the hook's answer asked to send. It is kept here, or not at all: once per hook
@@ -9,6 +9,7 @@
 -- Answer: [[1 per hook that was still open, 0 (late), or -1 (its key holds no hash)], ...], the count of acknowledged entries,
 --   and of replies that were not kept since too many wait.
 -- include shared/note.lua
+-- include shared/settle.lua
 local events, group = KEYS[1], ARGV[1]
 local hooks, entries = cmsgpack.unpack(ARGV[2]), cmsgpack.unpack(ARGV[3])
 local base = 4 + 2 * #hooks
@@ -85,5 +86,6 @@ for h, ids in pairs(gone) do
 end
 local acked = 0
 if #acks > 0 then acked = redis.call('XACK', events, group, unpack(acks)) end
+settle(acked)
 note(KEYS[4], #told, told)
 return { closed, acked, crowded }

@@ -1,10 +1,11 @@
 #!lua flags=allow-oom
 -- DROP: a hook was removed from the config; give up what it still owed, and acknowledge what was left to nobody else.
--- KEYS: events, poison, due and dead of the hook, hooks, activity, then open of each entry.
+-- KEYS: events, poison, due and dead of the hook, hooks, activity, then open of each entry, last the ledger.
 -- ARGV: group, hook, ids (msgpack), how long no process may have shown the hook (ms), packed note of an event that is given
 --   up ("" when nobody wants to know).
 -- Answer: the count of closed and of acknowledged entries.
 -- include shared/note.lua
+-- include shared/settle.lua
 local events, group, hook = KEYS[1], ARGV[1], ARGV[2]
 local closed, acked, told = 0, 0, {}
 local time = redis.call('TIME')
@@ -31,5 +32,6 @@ for i, id in ipairs(cmsgpack.unpack(ARGV[3])) do
     redis.call('ZREM', KEYS[4], id)
   end
 end
+settle(acked)
 note(KEYS[6], #told, told)
 return { closed, acked }

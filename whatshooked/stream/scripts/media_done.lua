@@ -1,11 +1,13 @@
 #!lua flags=allow-oom
 -- MEDIA_DONE: a file was fetched, or given up. Note what was found and let the hooks that were held have the event.
--- KEYS: events, unmatched, due of the media hook, activity, then due of each hook, then open, taken and media of each entry.
+-- KEYS: events, unmatched, due of the media hook, activity, then due of each hook, then open, taken and media of each entry,
+--   last the ledger.
 -- ARGV: group, media hook, hooks (msgpack [id, ...]), entries (msgpack [[id, token, park, [field, value, ...]], ...]),
 --   then, where somebody wants to know, a record per entry.
 --   park: 1 = keep it as unmatched when no hook is open, 0 = acknowledge it then.
 -- Answer: per entry 1 when noted, 0 when the lease was lost.
 -- include shared/note.lua
+-- include shared/settle.lua
 local events, group, media = KEYS[1], ARGV[1], ARGV[2]
 local hooks, entries = cmsgpack.unpack(ARGV[3]), cmsgpack.unpack(ARGV[4])
 local time = redis.call('TIME')
@@ -30,7 +32,7 @@ for i, entry in ipairs(entries) do
     end
     if redis.call('EXISTS', open) == 0 then
       if park == 0 or redis.call('EXISTS', taken) == 1 then
-        redis.call('XACK', events, group, id)
+        settle(redis.call('XACK', events, group, id))
       else
         redis.call('ZADD', KEYS[2], now, id)
       end

@@ -1,6 +1,7 @@
 #!lua flags=allow-oom
 -- REPLAY: open entries again for the hooks that match now and have not taken them; what is in flight is left alone.
--- KEYS: events, unmatched, poison, due of the media hook, activity, then due and dead of each known hook, then open and taken of each entry.
+-- KEYS: events, unmatched, poison, due of the media hook, activity, then due and dead of each known hook, then open and taken of each entry,
+--   last the ledger.
 -- ARGV: group, parked consumer, known hooks (msgpack [[id, configured], ...]), entries (msgpack [[id, park, [hook index, ...], fetch], ...]), again,
 --   media hook, hold (ms), then, where somebody wants to know, a record per entry.
 --   fetch = 1: its file is not here; it is fetched first, and the hooks are held for it as ROUTE does.
@@ -8,6 +9,7 @@
 --   again = 1: also to hooks that took it, whose replies are not sent a second time; 2: as if they had never taken it.
 -- Answer: per entry the count of hooks that will (now) get it, or -1 when the entry does not exist.
 -- include shared/note.lua
+-- include shared/settle.lua
 local events, group = KEYS[1], ARGV[1]
 local hooks, entries, again = cmsgpack.unpack(ARGV[3]), cmsgpack.unpack(ARGV[4]), tonumber(ARGV[5])
 local time = redis.call('TIME')
@@ -72,7 +74,10 @@ for i, entry in ipairs(entries) do
           redis.call('ZADD', KEYS[4], now, id)
         end
         if redis.call('EXISTS', open) == 1 then
-          if #pending == 0 then redis.call('XCLAIM', events, group, ARGV[2], 0, id, 'FORCE', 'JUSTID') end
+          if #pending == 0 then
+            redis.call('XCLAIM', events, group, ARGV[2], 0, id, 'FORCE', 'JUSTID')
+            settle(-1) -- it was settled, and is owed again
+          end
           if answer[i] > 0 then
             redis.call('ZREM', KEYS[2], id)
             local poisoned = false
@@ -84,7 +89,7 @@ for i, entry in ipairs(entries) do
         elseif #pending > 0 then
           -- Its last open hooks were of a config that is gone: finished if some hook took it, unmatched if none ever did.
           if park == 0 or redis.call('EXISTS', taken) == 1 then
-            redis.call('XACK', events, group, id)
+            settle(redis.call('XACK', events, group, id))
           elseif not redis.call('ZSCORE', KEYS[3], id) then
             redis.call('ZADD', KEYS[2], 'NX', now, id)
           end

@@ -1,11 +1,12 @@
 #!lua flags=allow-oom
 -- RETRY: attempts that failed, were given up, or were never made. Only who still holds the lease may say so.
--- KEYS: events, activity, then due and dead of each hook, then open of each outcome's entry.
+-- KEYS: events, activity, then due and dead of each hook, then open of each outcome's entry, last the ledger.
 -- ARGV: group, hook ids (msgpack), outcomes (msgpack [[id, hook index, token, kind, delay ms, status, error], ...]),
 --   then, where somebody wants to know, a record per outcome ("" of one that is not noted).
 --   kind: w = try again after the delay, d = given up and kept, g = given up and not kept, f = not tried: freed at once.
 -- Answer: per outcome 1 when recorded, else 0 (the lease was lost), then the count of acknowledged entries.
 -- include shared/note.lua
+-- include shared/settle.lua
 local events, group = KEYS[1], ARGV[1]
 local hooks, outcomes = cmsgpack.unpack(ARGV[2]), cmsgpack.unpack(ARGV[3])
 local time = redis.call('TIME')
@@ -40,5 +41,6 @@ for i, outcome in ipairs(outcomes) do
   end
 end
 answer[#answer + 1] = acked
+settle(acked)
 note(KEYS[2], #told, told)
 return answer

@@ -1,12 +1,13 @@
 #!lua flags=allow-oom
 -- ROUTE: hand a batch of entries over from this consumer to the parked ones, and open the hooks that match.
--- KEYS: events, unmatched, poison, activity, then due of each hook, then open and taken of each entry.
+-- KEYS: events, unmatched, poison, activity, then due of each hook, then open and taken of each entry, last the ledger.
 -- ARGV: group, consumer, parked consumer, hooks (msgpack [[id, lease ms], ...]), entries (msgpack [[id, park, [[hook index, start], ...]], ...]), hold (ms), media hook,
 --   then, where somebody wants to know, per entry how many records and the records of it being routed as asked.
 --   park: 1 = keep it as unmatched when no hook wants it, 0 = acknowledge it then, 2 = poison: it cannot be read.
 --   start: 1 = leased to the caller, 0 = due at once, 2 = held for the event's file: due when the hold ends, or MEDIA_DONE says so.
 -- Answer: now (ms), then per entry 1 when this call routed it as asked (its leases hold), else 0.
 -- include shared/note.lua
+-- include shared/settle.lua
 local events, group, consumer, parked = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
 local hooks, entries, hold, media = cmsgpack.unpack(ARGV[4]), cmsgpack.unpack(ARGV[5]), tonumber(ARGV[6]), ARGV[7]
 local time = redis.call('TIME')
@@ -78,7 +79,7 @@ end
 for index, due in pairs(waits) do
   redis.call('ZADD', KEYS[4 + index], unpack(due))
 end
-if #acks > 0 then redis.call('XACK', events, group, unpack(acks)) end
+if #acks > 0 then settle(redis.call('XACK', events, group, unpack(acks))) end
 if #claim > 0 then
   claim[#claim + 1] = 'JUSTID'
   redis.call('XCLAIM', events, group, parked, 0, unpack(claim))

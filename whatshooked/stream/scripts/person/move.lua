@@ -1,7 +1,8 @@
 #!lua flags=allow-oom
 -- MOVE: an entry of somebody else names a person who is forgotten. What is still owed of it goes on as a copy that names
 -- nobody, with all that is known of it; what is finished is deleted.
--- KEYS: events, unmatched, poison, then due and dead of each known hook, then open, taken and media of the entry and of its copy.
+-- KEYS: events, unmatched, poison, then due and dead of each known hook, then open, taken and media of the entry and of its copy,
+--   last the ledger.
 -- ARGV: group, parked consumer, known hooks (msgpack [id, ...]), id, id of the copy, blob of the copy.
 -- Answer: moved, deleted, gone; busy = its worker or a hook has it just now, or it is parked and workers would route its
 --   copy, with what they have yet to read; strange = an open hook is not among the known ones; early = the copy's id is not
@@ -15,6 +16,7 @@ local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 if #redis.call('XRANGE', events, id, id) == 0 then return 'gone' end
 
 -- include shared/later.lua
+-- include shared/settle.lua
 
 local pending, delivered
 for _, info in ipairs(redis.call('XINFO', 'GROUPS', events)) do
@@ -70,4 +72,5 @@ for k = 1, 3 do
 end
 if delivered then redis.call('XACK', events, group, id) end
 redis.call('XDEL', events, id)
+settle(1)
 return 'moved'

@@ -1,0 +1,185 @@
+"""Faults that one hook, one account, one disk or one target has; all at the same time, each told by its labels."""
+
+import contextlib
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from ops.alarms.campaign import Alarm, Fault, Group
+from ops.alarms.peers import text
+from ops.alarms.stage import Plan, Stage
+from ops.disks import small_disk
+from ops.postgres import Postgres, server
+from whatshooked.simulator.rules import Rule
+from whatshooked.simulator.world.model import Media, Token
+
+#: Bytes of the disk that files lie on, and of the file that fills it.
+_DISK, _FILLED = 20_000_000, 18_600_000
+#: Records that are more than the log may keep waiting, in webhooks of so many messages.
+_MANY, _BATCH = 8_000, 100
+_ACCOUNTS = ("shop", "refused", "quiet", "ending", "unsure", "chatty")
+_HOOKS = ("crm", "failing", "slow", "off")
+#: What the subcode of a token says that was withdrawn.
+_WITHDRAWN = 460
+#: Checks of accounts, by the same scale as everything else.
+_WAITS = {"checks": 5, "checks_failed": 1, "look": 0.5}
+
+
+class _Spoiled:
+    """The files whose downloads fail."""
+
+    files: tuple[Media, ...] = ()
+
+
+async def _fail(stage: Stage) -> None:
+    stage.hooks.behaves["failing"] = (503, 0.0)
+
+
+async def _slow(stage: Stage) -> None:
+    stage.hooks.behaves["slow"] = (200, 6.0)
+
+
+async def _well(stage: Stage) -> None:
+    stage.hooks.behaves["failing"] = stage.hooks.behaves["slow"] = (200, 0.0)
+
+
+async def _switch_off(stage: Stage) -> None:
+    await stage.ask("PATCH", "hooks/off", json={"active": False})
+
+
+async def _switch_on(stage: Stage) -> None:
+    await stage.ask("PATCH", "hooks/off", json={"active": True})
+
+
+async def _withdraw(stage: Stage) -> None:
+    stage.graph.world.state.tokens["token-of-refused"].invalidated = _WITHDRAWN
+    await stage.ask("POST", "send", json=_message("refused"))
+
+
+async def _grant(stage: Stage) -> None:
+    stage.graph.world.state.tokens["token-of-refused"].invalidated = 0
+
+
+async def _fall_silent(stage: Stage) -> None:
+    """Busy hours, yesterday; none since."""
+    yesterday = int(time.time()) // 3600 - 24
+    busy = [word for ago in range(1, 4) for word in (yesterday - ago, 20)]
+    await stage.link.call("HSET", stage.keys.account_traffic("quiet"), *busy)
+
+
+async def _speak(stage: Stage) -> None:
+    await stage.post("quiet", text("wamid.again"))
+
+
+async def _age(stage: Stage) -> None:
+    """Another token, which ends in five days, and a version that Meta has retired."""
+    state = stage.graph.world.state
+    (app,) = state.apps
+    state.tokens["short"] = Token(value="short", app_id=app, expires_at=int(time.time()) + 5 * 86_400)
+    stage.api["ending"] = {"access_token": "short", "api_version": "v15.0"}
+    stage.reload()
+
+
+async def _renew(stage: Stage) -> None:
+    del stage.api["ending"]
+    stage.reload()
+
+
+async def _break_answer(stage: Stage) -> None:
+    path = f"*/{stage.number('unsure')}/messages"
+    stage.graph.world.rules.append(Rule(fault="reset_after", method="POST", path=path))
+    await stage.ask("POST", "send", json=_message("unsure"))
+
+
+async def _drop(stage: Stage) -> None:
+    query = {"account_id": "unsure", "state": "unknown"}
+    for message in (await stage.ask("GET", "messages", params=query))["messages"]:
+        await stage.ask("POST", f"messages/{message['id']}/drop")
+
+
+async def _spoil(stage: Stage) -> None:
+    pictures = [stage.graph.image() for _ in range(6)]
+    for file, message in pictures:
+        file.fault = "wrong_hash"
+        await stage.post("shop", message)
+    _Spoiled.files = tuple(file for file, _ in pictures)
+
+
+async def _heal(_: Stage) -> None:
+    for file in _Spoiled.files:
+        file.fault = ""
+
+
+def customers(disk: Path, postgres: Postgres) -> Group:
+    """Return the group, on a small disk for its files and with a server for its log."""
+    filler = disk / "filler"
+
+    async def fill(_: Stage) -> None:
+        filler.write_bytes(bytes(_FILLED))
+
+    async def empty(_: Stage) -> None:
+        filler.unlink()
+
+    async def stop(stage: Stage) -> None:
+        postgres.stop()
+        for start in range(0, _MANY, _BATCH):
+            await stage.post("chatty", *(text(f"wamid.chatty{start + n}") for n in range(_BATCH)))
+
+    async def start(_: Stage) -> None:
+        postgres.start()
+
+    logged = (Alarm("LogBehind", {"target": "postgres"}), Alarm("LogDropped", {"target": "postgres"}))
+    faults = (
+        Fault("disk 95 % full", (Alarm("DiskFills", {"of": "media"}),), fill, empty),
+        Fault("PostgreSQL stopped, and more to log than may wait", logged, stop, start),
+    )
+    return Group(
+        "customers", Plan(_ACCOUNTS, _HOOKS, _sections(disk, postgres), _WAITS), (*_OWN, *faults), together=True
+    )
+
+
+@contextlib.contextmanager
+def surrounded(folder: Path) -> Iterator[Group]:
+    """Give the group its disk and its server; raises NoPostgresError, and NoDiskError."""
+    with small_disk(folder / "disk", str(_DISK)) as without, server() as postgres:
+        if without:
+            raise NoDiskError(without)
+        yield customers(folder / "disk", postgres)
+
+
+class NoDiskError(Exception):
+    """No disk can be mounted here; the text says why."""
+
+
+def _sections(disk: Path, postgres: Postgres) -> dict[str, Any]:
+    logger = {"enabled": True, "targets": ["postgres"], "buffer_bytes": 1_048_576}
+    database = {name: value for name, value in msgspec.to_builtins(postgres.fresh()).items() if value is not None}
+    return {"media": {"data_path": str(disk)}, "event_logger": logger, "database": database}
+
+
+def _message(account: str) -> dict[str, str]:
+    return {"account_id": account, "to": "+4915112345678", "text": "hello"}
+
+
+def _of(account: str, *names: str) -> tuple[Alarm, ...]:
+    return tuple(Alarm(name, {"account": account}) for name in names)
+
+
+_OWN = (
+    Fault("a hook answers 503", (Alarm("HookFailing", {"hook": "failing"}),), _fail, _well),
+    Fault("a hook takes 6 s an event", (Alarm("HookSlow", {"hook": "slow"}),), _slow, _well),
+    Fault("a hook is switched off", (Alarm("HookOff", {"hook": "off"}),), _switch_off, _switch_on),
+    Fault(
+        "Meta refuses the token, and messages wait",
+        _of("refused", "AccountDisconnected", "AccountHeld"),
+        _withdraw,
+        _grant,
+    ),
+    Fault("a busy number falls silent", _of("quiet", "NumberSilent"), _fall_silent, _speak),
+    Fault("a token that ends, a version that is retired", _of("ending", "TokenEnds", "ApiVersionEnds"), _age, _renew),
+    Fault("Meta's answer to a send is lost; `drop`", _of("unsure", "MessagesUnknown"), _break_answer, _drop),
+    Fault("files of messages come damaged", (Alarm("MediaFails"),), _spoil, _heal),
+)

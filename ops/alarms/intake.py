@@ -1,0 +1,69 @@
+"""Faults between Meta and the cache."""
+
+from ops.alarms.campaign import Alarm, Fault, Group
+from ops.alarms.peers import SECRET, Manner
+from ops.alarms.stage import Plan, Stage
+from whatshooked.hooks.retry import SCHEDULE
+
+#: The hook that is away; its tries, a minute as short as everywhere, and the last ones still shorter.
+_AWAY = "away"
+_TRIES = [round(seconds / 3600, 3) for seconds in SCHEDULE[:10]]
+
+
+async def _late(stage: Stage) -> None:
+    stage.meta.manner = Manner(age=300.0)
+
+
+async def _again(stage: Stage) -> None:
+    stage.meta.manner = Manner(times=3)
+
+
+async def _wrong(stage: Stage) -> None:
+    stage.meta.manner = Manner(secret=f"not-{SECRET}")
+
+
+async def _usual(stage: Stage) -> None:
+    stage.meta.manner = Manner()
+
+
+async def _away(stage: Stage) -> None:
+    stage.hooks.behaves[_AWAY] = (503, 0.0)
+
+
+async def _back(stage: Stage) -> None:
+    stage.hooks.behaves[_AWAY] = (200, 0.0)
+    await stage.ask("POST", "cache/replay")
+
+
+async def _spoil(stage: Stage) -> None:
+    await stage.link.call("XADD", stage.keys.events, "*", "e", b"no entry of ours")
+
+
+async def _remove(stage: Stage) -> None:
+    for event in (await stage.ask("GET", "cache", params={"limit": 500}))["events"]:
+        if event["state"] == "poison":
+            await stage.ask("DELETE", "cache/event/delete", params={"id": event["id"]})
+
+
+META = Group(
+    "meta",
+    Plan(),
+    (
+        Fault("messages come 5 minutes late", (Alarm("MetaBacksOff", {"sign": "late"}),), _late, _usual),
+        Fault("each message comes three times", (Alarm("MetaBacksOff", {"sign": "repeated"}),), _again, _usual),
+        Fault("webhooks signed by another secret", (Alarm("SignaturesWrong"),), _wrong, _usual),
+    ),
+)
+CACHE = Group(
+    "cache",
+    Plan(hooks=("crm", _AWAY), sections={"message_cache": {"max_events": 150}}, waits={"retries": _TRIES}),
+    (
+        Fault("an entry that cannot be read; `cache delete`", (Alarm("EventsSetAside"),), _spoil, _remove),
+        Fault(
+            "a hook is away until events are given up; `cache replay`",
+            (Alarm("CacheGrows"), Alarm("CacheOld"), Alarm("EventsGivenUp")),
+            _away,
+            _back,
+        ),
+    ),
+)
