@@ -21,6 +21,8 @@ from tests.own_network import own_network
 PROGRAMS = ("podman", "buildah", "runc", "conmon", "debootstrap", "iptables", "ip")
 #: Debian keeps these two beside podman, not on PATH.
 _HELPERS = (Path("/usr/lib/podman/netavark"), Path("/usr/lib/podman/aardvark-dns"))
+#: Where podman's name server keeps what it serves, whatever it is told of folders: two at once would share it.
+_SERVED = Path("/run/containers")
 #: Where containers reach this process: an address that no network has, on this machine's side of them all.
 HERE = "192.0.2.1"
 
@@ -97,7 +99,7 @@ class Podman:
     @contextlib.contextmanager
     def apart(self) -> Iterator[None]:
         """Let containers run in a network of this block's own, and end them with it."""
-        with own_network():
+        with own_network(_SERVED):
             self.run("ip", "address", "add", f"{HERE}/32", "dev", "lo")
             try:
                 yield
@@ -105,10 +107,10 @@ class Podman:
                 self._clear()
 
     def _clear(self) -> None:
-        self.tried("podman", "rm", "--all", "--force", "--time", "0", "--volumes")
+        self.tried("podman", "rm", "--all", "--force", "--depend", "--time", "0", "--volumes")
         self.tried("podman", "network", "prune", "--force")
         with contextlib.suppress(OSError, ValueError):
-            os.kill(int((self.folder / "run/networks/aardvark-dns/aardvark.pid").read_text()), signal.SIGKILL)
+            os.kill(int((_SERVED / "networks/aardvark-dns/aardvark.pid").read_text()), signal.SIGKILL)
 
     def remove(self) -> None:
         """Remove all there is."""
