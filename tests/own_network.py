@@ -1,4 +1,4 @@
-"""A place of a test's own on this machine: ports, bridges, address translation and mounts that disturb nobody."""
+"""A network of a test's own, in which ports, bridges and address translation disturb nobody."""
 
 import contextlib
 import ctypes
@@ -7,34 +7,42 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-_CLONE_NEWNS, _CLONE_NEWNET = 0x00020000, 0x40000000
+_CLONE_NEWNET = 0x40000000
 
 
 @contextlib.contextmanager
-def own_network(*hidden: Path) -> Iterator[None]:
-    """Move this thread, and what it starts from here on, into an empty network with a loopback, and mounts of its own.
+def own_network() -> Iterator[None]:
+    """Move this thread, and the threads and processes it starts from here on, into an empty network with a loopback.
 
-    The folders `hidden` are empty ones there. Network and mounts are gone with their last process. Raises OSError where
-    this is not allowed.
+    The network is gone with its last process; raises OSError where that is not allowed.
     """
-    system, folder = ctypes.CDLL(None, use_errno=True), Path.cwd()
-    with Path("/proc/thread-self/ns/net").open() as network, Path("/proc/thread-self/ns/mnt").open() as mounts:
-        _succeed(system.unshare(_CLONE_NEWNET | _CLONE_NEWNS))
+    system = ctypes.CDLL(None, use_errno=True)
+    with Path("/proc/thread-self/ns/net").open() as before:
+        _succeed(system.unshare(_CLONE_NEWNET))
         try:
-            _run("mount", "--make-rprivate", "/")
-            for place in hidden:
-                place.mkdir(parents=True, exist_ok=True)
-                _run("mount", "-t", "tmpfs", "tmpfs", str(place))
-            _run("ip", "link", "set", "lo", "up")
+            subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
             yield
         finally:
-            _succeed(system.setns(network.fileno(), _CLONE_NEWNET))
-            _succeed(system.setns(mounts.fileno(), _CLONE_NEWNS))
-            os.chdir(folder)  # it has led to the root since
+            _succeed(system.setns(before.fileno(), _CLONE_NEWNET))
 
 
-def _run(*command: str) -> None:
-    subprocess.run(command, check=True)
+@contextlib.contextmanager
+def own_mounts(hidden: Path) -> Iterator[list[str]]:
+    """Give the words that, before a command, let it run among mounts of this block's own, in which a folder is empty.
+
+    A process of its own holds them, since a thread of ours could not come back from there.
+    """
+    hidden.mkdir(parents=True, exist_ok=True)
+    script = f"mount -t tmpfs tmpfs {hidden} && echo made && exec cat"
+    command = ["unshare", "--mount", "--propagation", "private", "sh", "-c", script]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+        assert holder.stdin is not None and holder.stdout is not None
+        try:
+            if not holder.stdout.readline():
+                raise OSError("no mounts of our own: see what unshare or mount says above")
+            yield ["nsenter", f"--mount=/proc/{holder.pid}/ns/mnt"]
+        finally:
+            holder.stdin.close()
 
 
 def _succeed(code: int) -> None:

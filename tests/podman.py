@@ -12,11 +12,11 @@ import subprocess
 import sys
 from ast import literal_eval
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 
-from tests.own_network import own_network
+from tests.own_network import own_mounts, own_network
 
 PROGRAMS = ("podman", "buildah", "runc", "conmon", "debootstrap", "iptables", "ip")
 #: Debian keeps these two beside podman, not on PATH.
@@ -63,6 +63,8 @@ class Podman:
 
     folder: Path
     environ: dict[str, str]
+    #: What stands before each command.
+    _before: list[str] = field(default_factory=list)
 
     def run(self, *command: str | Path, timeout: float = 300.0, **more: str) -> str:
         """Return what a command says on standard output; raises CalledProcessError, with what it said of its trouble.
@@ -81,7 +83,12 @@ class Podman:
         # Files, not pipes: what watches over a container holds them open for ever.
         with (self.folder / "said").open("w+") as said, (self.folder / "trouble").open("w+") as trouble:
             code = subprocess.run(
-                list(map(str, command)), env=environ, stdout=said, stderr=trouble, timeout=timeout, check=False
+                [*self._before, *map(str, command)],
+                env=environ,
+                stdout=said,
+                stderr=trouble,
+                timeout=timeout,
+                check=False,
             ).returncode
             for file in (said, trouble):
                 file.seek(0)
@@ -98,19 +105,23 @@ class Podman:
 
     @contextlib.contextmanager
     def apart(self) -> Iterator[None]:
-        """Let containers run in a network of this block's own, and end them with it."""
-        with own_network(_SERVED):
+        """Let containers run in a network and among mounts of this block's own, and end them with it."""
+        with own_network(), own_mounts(_SERVED) as before:
             self.run("ip", "address", "add", f"{HERE}/32", "dev", "lo")
+            self._before.extend(before)
             try:
                 yield
             finally:
                 self._clear()
+                self._before.clear()
 
     def _clear(self) -> None:
         self.tried("podman", "rm", "--all", "--force", "--depend", "--time", "0", "--volumes")
         self.tried("podman", "network", "prune", "--force")
-        with contextlib.suppress(OSError, ValueError):
-            os.kill(int((_SERVED / "networks/aardvark-dns/aardvark.pid").read_text()), signal.SIGKILL)
+        served = self.tried("cat", _SERVED / "networks/aardvark-dns/aardvark.pid").stdout.strip()
+        if served.isdigit():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(served), signal.SIGKILL)
 
     def remove(self) -> None:
         """Remove all there is."""

@@ -59,8 +59,11 @@ def crossing() -> Iterator[Crossing]:
         yield found
 
 
-def old_config(hook: str) -> str:
-    """Return a file as the earlier program had it: it knows nothing of Redis, of metrics or of containers."""
+def old_config(hook: str, redis: str = "") -> str:
+    """Return a file as the earlier program had it: it knows nothing of metrics or of containers, nor of Redis.
+
+    Unless `redis` names one, which only a newer file does.
+    """
     api = {
         "phone_number_id": "100000000000001",
         "access_token": "token",
@@ -72,7 +75,8 @@ def old_config(hook: str) -> str:
     crm = {"id": "crm", "name": "CRM", "url": hook, "method": "POST", "active": True, "events": ["message.received"]}
     media, cache = {"data_path": "./data/media"}, {"enabled": True, "data_path": "./data/message_cache"}
     server = {"host": "0.0.0.0", "port": 8080}
-    return json.dumps({"server": server, "whatsapp": [account], "hooks": [crm], "media": media, "message_cache": cache})
+    document = {"server": server, "whatsapp": [account], "hooks": [crm], "media": media, "message_cache": cache}
+    return json.dumps(document | ({"redis": {"url": redis}} if redis else {}))
 
 
 def told(capsys: pytest.CaptureFixture[str], text: str) -> None:
@@ -159,11 +163,16 @@ def test_nothing_is_lost(place: Podman, crossing: Crossing, tmp_path: Path, caps
         shop.up("web", "worker", "valkey")
         wait_for(lambda: shop.answers("/ready") == 200, "the gateway is ready")
         crossing.begin()
-        for service in ("web", "worker", "valkey"):
+        for service in ("web", "worker"):
             _keeps_flowing(crossing)
             shop.compose("restart", service)
             wait_for(lambda: shop.answers("/ready") == 200, f"ready after a restart of {service}")
         _keeps_flowing(crossing)
+        shop.compose("stop", "worker")  # so that there is much to lose
+        _piles_up(crossing)
+        shop.compose("restart", "valkey")
+        wait_for(lambda: shop.answers("/ready") == 200, "ready after a restart of valkey")
+        _piles_up(crossing)
         shop.down()
         assert shop.answers("/ready") == 0
         shop.up("web", "worker", "valkey")
@@ -177,6 +186,12 @@ def test_nothing_is_lost(place: Podman, crossing: Crossing, tmp_path: Path, caps
         )
 
 
+def _piles_up(crossing: Crossing) -> None:
+    """Wait until more messages are taken that nobody delivers."""
+    before = len(crossing.missing)
+    wait_for(lambda: len(crossing.missing) > before + 20, "messages pile up")
+
+
 def _keeps_flowing(crossing: Crossing) -> None:
     """Wait until messages are taken and arrive that came after now."""
     before = len(crossing.taken)
@@ -184,17 +199,23 @@ def _keeps_flowing(crossing: Crossing) -> None:
     wait_for(lambda: crossing.taken[before + 5] in crossing.arrived, "messages arrive")
 
 
-def test_a_late_redis_is_borne(place: Podman) -> None:
-    """Web and worker that start without their Redis wait for it, healthy; once it is there they are ready."""
-    late = Composed(place, "late", port=8078)
+def test_a_late_redis_is_borne(place: Podman, tmp_path: Path) -> None:
+    """Web and worker that start long before their Redis wait for it, healthy; once it is there they are ready."""
+    file = tmp_path / "config.json"
+    file.write_text(old_config("http://127.0.0.1:1/", redis="redis://another:6379/0"))
+    file.chmod(0o644)
+    late = Composed(place, "late", port=8078, environ={"WHATSHOOKED_CONFIG": str(file)})
     with contextlib.ExitStack() as stack:
         stack.callback(late.down, "--volumes")
-        late.compose("up", "--detach", "--no-build", "--no-deps", "web", "worker")
+        late.up("web", "worker")
         wait_for(lambda: late.answers("/health") == 200, "the web process answers")
         assert late.answers("/ready") == 503
         wait_for(lambda: "Waiting for Redis" in late.logs("worker_1"), "the worker says that it waits")
-        assert late.is_healthy("worker_1")
-        late.up("valkey")
+        wait_for(lambda: late.is_healthy("worker_1"), "a worker that waits is no ill one")
+        another = ["--name=late_another", "--network=late_default", "--network-alias=another"]
+        stack.callback(place.run, "podman", "rm", "--force", "--time=0", "late_another")
+        image = stand_ins.services()["valkey"]["image"]
+        place.run("podman", "run", "--detach", *another, image, "valkey-server", "--protected-mode", "no")
         wait_for(lambda: late.answers("/ready") == 200, "ready once Redis is there")
         wait_for(lambda: "Hook manager started" in late.logs("worker_1"), "the worker began")
 
