@@ -2,9 +2,8 @@
 
 from grafana.board import Board, Row
 from grafana.panels import BLUE, GREEN, RED, Names, Panel, Query, Told, falling, figure, lines, rising, states, words
-from grafana.path import late
 from grafana.promql import fact, least, rate, within
-from grafana.shared import CONNECTED, DAYS, HELD, accounts, alarms
+from grafana.shared import CONNECTED, DAYS, HELD, accounts, alarms, late
 
 _THIS = 'account="$account"'
 _STATE: Names = {"1": ("yes", GREEN), "0": ("NO", RED)}
@@ -31,14 +30,14 @@ def board() -> Board:
     made.choose("account", "label_values(whatshooked_account_paused, account)", "Account")
     return made.rows(
         Row("All accounts", [accounts()]),
-        Row("$account now", _now()),
+        Row("$account now", [*_access(), *_traffic()]),
         Row("Since when?", [_since(), alarms().span(8).height(7), words("What to do", _DO)]),
         Row("What waits to be sent", _outbox()),
         Row("Meta, all accounts together", _meta()),
     )
 
 
-def _now() -> list[Panel]:
+def _access() -> list[Panel]:
     connected = Told(
         "Whether Meta accepted its credentials when last asked; nothing while it was never asked.",
         "yes.",
@@ -57,6 +56,17 @@ def _now() -> list[Panel]:
         "a newer `api_version`, SIGHUP.",
         "ApiVersionEnds",
     )
+    able, left = Query(least("account_connected", where=_THIS)), Query(least("token_days_left", where=_THIS))
+    lives = Query(least("api_version_days_left", where=_THIS))
+    yes = ((None, RED), (1.0, GREEN))
+    return [
+        figure("Connected", connected, able, steps=yes, names=CONNECTED).span(4),
+        figure("Token ends in days", token, left, steps=falling(14, 30), names=DAYS).span(4),
+        figure("API version ends in days", version, lives, unit="none", steps=falling(30, 90)).span(4),
+    ]
+
+
+def _traffic() -> list[Panel]:
     silent = Told(
         "Hours without a message at a time when there usually are some.",
         "0.",
@@ -70,28 +80,12 @@ def _now() -> list[Panel]:
         "a status settles most; for the rest ask the customer, then `whatshooked messages resend` or `drop`.",
         "MessagesUnknown",
     )
-    yes = ((None, RED), (1.0, GREEN))
+    hours, paused = Query(fact("account_silent_hours", where=_THIS)), Query(fact("account_paused", where=_THIS))
+    adrift = Query(fact("outbox_messages", where=f'{_THIS}, state="unknown"'))
     return [
-        figure("Connected", connected, Query(least("account_connected", where=_THIS)), steps=yes, names=CONNECTED).span(
-            4
-        ),
-        figure(
-            "Token ends in days", token, Query(least("token_days_left", where=_THIS)), steps=falling(14, 30), names=DAYS
-        ).span(4),
-        figure(
-            "API version ends in days",
-            version,
-            Query(least("api_version_days_left", where=_THIS)),
-            unit="none",
-            steps=falling(30, 90),
-        ).span(4),
-        figure("Silent", silent, Query(fact("account_silent_hours", where=_THIS)), unit="h", steps=rising(1, 3)).span(
-            4
-        ),
-        figure("Held", held, Query(fact("account_paused", where=_THIS)), steps=rising(1), names=HELD).span(4),
-        figure(
-            "Unknown", unknown, Query(fact("outbox_messages", where=f'{_THIS}, state="unknown"')), steps=rising(1)
-        ).span(4),
+        figure("Silent", silent, hours, unit="h", steps=rising(1, 3)).span(4),
+        figure("Held", held, paused, steps=rising(1), names=HELD).span(4),
+        figure("Unknown", unknown, adrift, steps=rising(1)).span(4),
     ]
 
 

@@ -11,6 +11,7 @@ from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models import dashboard as model
 
 from grafana.panels import SOURCE, Panel
+from grafana.promql import RATE, rise
 
 TAG = "whatshooked"
 #: The data source that provisioning makes (grafana/provisioning/datasources/prometheus.yml).
@@ -105,8 +106,9 @@ class Board:
         self._made.link(runbook.url("${runbook:raw}"))
 
     def _marks(self) -> None:
-        # The value is 1 for a minute, so that whatever step Grafana takes meets it; it joins them to one mark.
-        started = "(time() - max by (instance) (whatshooked_process_start_time_seconds) < bool 60) == 1"
+        # The value is 1 for longer than a step, so that Grafana meets it whatever is shown; it joins them to one mark.
+        age = "time() - max by (instance) (whatshooked_process_start_time_seconds)"
+        started = f"({age} < bool (30 + $__interval_ms / 1000)) == 1"
         self._made.annotation(_Mark("Restart", started, "purple", "a process of {{instance}} started"))
-        reloads = "sum by (result) (increase(whatshooked_config_reloads_total[1m])) > bool 0 == 1"
+        reloads = f"({rise('config_reloads', 'result', during=RATE)} > bool 0) == 1"
         self._made.annotation(_Mark("Config reload", reloads, "blue", "config read again: {{result}}"))

@@ -17,11 +17,12 @@ from grafana.panels import (
     states,
     words,
 )
-from grafana.path import ANSWERS
 from grafana.promql import added, ago, fact, least, rate, rise, within
-from grafana.shared import FAILING, alarms, last_receipt, refused
+from grafana.shared import FAILING, LATELY, alarms, last_receipt, refused
 
 _THIS = 'hook="$hook"'
+_DUE = fact("hook_due", where=_THIS)
+_ANSWERS = {"accepted": GREEN, "refused": ORANGE, "failed": RED}
 _TAKES: Names = {"1": ("yes", GREEN), "0": ("NO", RED)}
 _DO = """\
 **It fails** (*Not accepted* is red): the receiver of `$hook` answers no 2xx, or nothing. Mend it; what it owes goes out
@@ -52,6 +53,10 @@ def board() -> Board:
 
 
 def _now() -> list[Panel]:
+    return [*_debt(), *_receipts()]
+
+
+def _debt() -> list[Panel]:
     off = Told(
         "Whether the hook is on, and who decided it: the config's file, or a switch thrown at run time.",
         "on.",
@@ -68,7 +73,19 @@ def _now() -> list[Panel]:
         "see *What to do*.",
         "DeliveriesLate",
     )
-    share = Told("Which part of its attempts it did not accept.", "close to 0 %.", "its own log.", "HookFailing")
+    on = Query(least("hook_active", "by", where=_THIS), "by {{by}}")
+    owing = f"{ago(f'{_DUE} == 0')} or vector($__range_s)"
+    return [
+        figure("On", off, on, steps=((None, RED), (1, GREEN)), names=ON_OFF),
+        figure("Owes", owes, Query(_DUE), steps=rising(1_000, 10_000)),
+        figure("Owing for at most", for_, Query(owing), unit="s", steps=rising(300, 3_600)),
+    ]
+
+
+def _receipts() -> list[Panel]:
+    share = Told(
+        "Which part of its attempts it did not accept, in 15 minutes.", "close to 0 %.", "its log.", "HookFailing"
+    )
     last = Told(
         "How long ago it last accepted an event, as far as the shown time reaches.",
         "moments ago, while events come.",
@@ -83,27 +100,21 @@ def _now() -> list[Panel]:
         "mend it, then `whatshooked cache replay --hook $hook`.",
         "EventsGivenUp",
     )
-    on = Query(least("hook_active", "by", where=_THIS), "by {{by}}")
-    due = fact("hook_due", where=_THIS)
-    owing = f"{ago(f'{due} == 0')} or vector($__range_s)"
-    silent = f"max ({last_receipt(_THIS)}) or ({due} > 0) * 0 + $__range_s"
+    silent = f"max ({last_receipt(_THIS)}) or ({_DUE} > 0) * 0 + $__range_s"
+    refusals, times = Query(refused(where=_THIS, during=LATELY)), Query(within(0.95, "attempt", where=_THIS))
+    receipts = Query(within(0.95, "delivery", where=_THIS))
     return [
-        figure("On", off, on, steps=((None, RED), (1, GREEN)), names=ON_OFF),
-        figure("Owes", owes, Query(due), steps=rising(1_000, 10_000)),
-        figure("Owing for at most", for_, Query(owing), unit="s", steps=rising(300, 3_600)),
-        figure("Not accepted", share, Query(refused(where=_THIS)), unit="percentunit", steps=rising(0.05, FAILING)),
+        figure("Not accepted", share, refusals, unit="percentunit", steps=rising(0.05, FAILING)),
         figure("Last receipt, ago", last, Query(silent), unit="s", steps=rising(300, 3_600)),
-        figure("Answers in (p95)", answers, Query(within(0.95, "attempt", where=_THIS)), unit="s", steps=rising(2, 10)),
-        figure(
-            "Receipt after (p95)", after, Query(within(0.95, "delivery", where=_THIS)), unit="s", steps=rising(5, 60)
-        ),
+        figure("Answers in (p95)", answers, times, unit="s", steps=rising(2, 10)),
+        figure("Receipt after (p95)", after, receipts, unit="s", steps=rising(5, 60)),
         figure("Given up", given, Query(rise("dead", where=_THIS)), steps=rising(1)),
     ]
 
 
 def _since() -> Panel:
     told = Told(
-        "Whether it is on, takes more than half of its attempts, and owes little: where a bar turns red it began.",
+        "Whether it is on, takes more than half of five minutes' attempts, and owes little; red begins where it began.",
         "green.",
         "see *What to do*; the marks of restarts and config reloads show what happened then.",
         "HookFailing",
@@ -112,7 +123,7 @@ def _since() -> Panel:
         "On, takes events, up to date",
         told,
         Query(least("hook_active", where=_THIS), "on"),
-        Query(f"{refused(where=_THIS)} < bool {FAILING}", "takes events"),
+        Query(f"{refused(where=_THIS, during='5m')} < bool {FAILING}", "takes events"),
         Query(f"{fact('hook_due', where=_THIS)} < bool 1000", "up to date"),
         names=_TAKES,
     )
@@ -135,7 +146,7 @@ def _answers() -> list[Panel]:
     shares = [Query(within(one, "attempt", where=_THIS), f"p{one * 100:g}") for one in (0.5, 0.95, 0.99)]
     by_result = Query(rate("attempts", "result", where=_THIS), "{{result}}")
     return [
-        lines("Attempts", results, by_result, unit="eps", colours=ANSWERS, stacked=True),
+        lines("Attempts", results, by_result, unit="eps", colours=_ANSWERS, stacked=True),
         lines("Not accepted", share, Query(refused(where=_THIS), "not accepted"), unit="percentunit"),
         lines("Time of an attempt", time, *shares, unit="s", steps=rising(2, 10)),
     ]

@@ -133,9 +133,15 @@ def states(title: str, told: Told, *queries: Query, names: Names = ON_OFF) -> st
 
 
 def rows(
-    title: str, told: Told, key: str, columns: Sequence[Column], *, hidden: Sequence[str] = (), link: str = ""
+    title: str,
+    told: Told,
+    key: str,
+    columns: Sequence[Column],
+    *,
+    link: str = "",
+    named: Mapping[str, Names] | None = None,
 ) -> table.Panel:
-    """Return a row for each value of the label `key`; `link` is where a click on it leads."""
+    """Return a row for each value of the label `key`; `link` is where a click leads, `named` says how labels look."""
     panel = _described(table.Panel(), title, told).span(24).height(8)
     shown: dict[str, str] = {}
     for number, column in enumerate(columns):
@@ -145,7 +151,10 @@ def rows(
     if link:
         url = {"title": "Look closer", "url": link}
         panel = panel.override_by_name(key, [model.DynamicConfigValue(id_val="links", value=[url])])
-    arranged = {"excludeByName": dict.fromkeys(("Time", *hidden), True), "renameByName": shown}
+    for label, names in (named or {}).items():
+        looks = {"mappings": _mappings(names), "custom.cellOptions": {"type": "color-text"}}
+        panel = panel.override_by_name(label, [model.DynamicConfigValue(id_val=k, value=v) for k, v in looks.items()])
+    arranged = {"excludeByName": {"Time": True}, "renameByName": shown}
     panel = panel.with_transformation(model.DataTransformerConfig(id_val="merge", options={}))
     return panel.with_transformation(model.DataTransformerConfig(id_val="organize", options=arranged))
 

@@ -44,10 +44,10 @@ def within(share: float, histogram: str, *by: str, where: str = "") -> str:
     return f"histogram_quantile({share}, sum by ({grouped}) ({buckets}))"
 
 
-def part(counter: str, bad: str, *by: str, where: str = "") -> str:
-    """Return which part (0 to 1) of a counter's rises are those of a selector."""
-    whole = rate(counter, *by, where=where)
-    taken = rate(counter, *by, where=f"{where}, {bad}" if where else bad)
+def part(counter: str, bad: str, *by: str, where: str = "", during: str = RATE) -> str:
+    """Return which part (0 to 1) of a counter's rises are those of a selector; nothing where it did not rise."""
+    whole = rise(counter, *by, where=where, during=during)
+    taken = rise(counter, *by, where=f"{where}, {bad}" if where else bad, during=during)
     return f"({taken} or {whole} * 0) / ({whole} > 0)"
 
 

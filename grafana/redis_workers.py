@@ -17,9 +17,8 @@ from grafana.panels import (
     rows,
     states,
 )
-from grafana.path import redis, unaccounted, workers
 from grafana.promql import added, fact, least, none_is_zero, rate, within
-from grafana.shared import alarms
+from grafana.shared import alarms, redis, unaccounted, workers
 
 _HERE = 'instance=~"$instance"'
 _UP: Names = {"1": ("up", GREEN), "0": ("DOWN", RED)}

@@ -21,7 +21,7 @@ Written by `make docs` from the model in `whatshooked/config/model.py`; a test h
 
 `config.json` is given with `-c FILE`, else named by `WHATSHOOKED_CONFIG`, else `./config.json`. `whatshooked check`
 says every fault and warning at once, `whatshooked schema` prints the JSON Schema for your editor, SIGHUP reads the file
-again (all of it or nothing; addresses, Redis and where files are stored stay until a restart).
+again (all of it or nothing; addresses, Redis, where files are stored and traces stay until a restart).
 
 With `metrics.port` the web processes and workers of a machine serve `/metrics` there, one of them at a time for all,
 and `server.port` no longer does. It asks for no credentials and tells the names of hooks and accounts: have it listen
@@ -29,7 +29,8 @@ and `server.port` no longer does. It asks for no credentials and tells the names
 
 A duration ("number or string") is seconds, or a number with its unit: `15`, `"500ms"`, `"15s"`, `"2m"`, `"1h"`, `"3d"`.
 Any value may be `env:NAME` or `file:/path` instead, so that no secret stands in the file. An unknown key in `redis`,
-`metrics` or a target's section of `event_logger` is refused, elsewhere it is a warning that names the nearest one.
+`metrics`, `traces` or a target's section of `event_logger` is refused, elsewhere it is a warning that names the nearest
+one.
 """
 
 #: What stands behind a section's table.

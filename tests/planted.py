@@ -1,7 +1,7 @@
 """A gateway with planted faults under the eyes of a real Prometheus: what dashboards have to show.
 
 Real processes (`serve`, `worker`), a Redis of their own, a simulated Meta, hooks of each kind: `crm` answers and
-replies, `shop` is slow, `billing` fails, `archive` gets switched off; and an account whose token Meta refuses.
+replies, `shop` is slow, `billing` begins to fail, `archive` gets switched off; and an account whose token Meta refuses.
 
 `python -m tests.planted FOLDER [SECONDS]` lets it run and draws the dashboards' pictures into a folder.
 """
@@ -41,6 +41,16 @@ ACCOUNT, REFUSED = "business", "branch"
 DEAD, AWAY = 2.0, 6.0
 #: More than a recipient's line holds (whatshooked/stream/outbox.py, MOST_IN_LINE).
 MANY = 1_003
+#: Deliveries are seen now.
+_DELIVERS = 'sum(rate(whatshooked_attempts_total{result="accepted"}[4s])) > 0'
+#: Our command, but stored files are counted in seconds after a start, not in half a minute.
+_PROGRAM = """
+import sys
+from workers import files
+files.SWEEP_EVERY = 60.0
+from whatshooked.cli import main
+sys.exit(main(sys.argv[1:]))
+"""
 
 
 @dataclass
@@ -54,14 +64,14 @@ class Planted:
     prometheus: Prometheus
     base: str
     configs: dict[str, Path]
-    client: httpx.AsyncClient = field(default_factory=lambda: httpx.AsyncClient(timeout=30, trust_env=False))
+    client: httpx.AsyncClient = field(default_factory=lambda: httpx.AsyncClient(timeout=60, trust_env=False))
     processes: dict[str, "subprocess.Popen[bytes]"] = field(default_factory=dict)
 
     def start(self, name: str) -> None:
         """Start `serve` or a `worker`, with a folder of its own for its counts."""
         counts = self.folder / f"counts-{name}"
         counts.mkdir(exist_ok=True, mode=0o700)
-        command = [sys.executable, "-m", "whatshooked", name, "-c", str(self.configs[name])]
+        command = [sys.executable, "-c", _PROGRAM, name, "-c", str(self.configs[name])]
         environment = os.environ | {"PYTHONPATH": str(REPO), "PROMETHEUS_MULTIPROC_DIR": str(counts)}
         with (self.folder / f"{name}.log").open("ab") as log:
             self.processes[name] = subprocess.Popen(command, env=environment, cwd=self.folder, stdout=log, stderr=log)
@@ -102,6 +112,7 @@ class Planted:
                 begun = time.monotonic()
                 await step()
                 await asyncio.sleep(max(self.seconds / 6 - (time.monotonic() - begun), 0))
+            await asyncio.to_thread(self.prometheus.wait, _DELIVERS)  # the worker that was killed is back
         finally:
             talking.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -111,7 +122,7 @@ class Planted:
         """Customers write, some send pictures, some of which Meta's file host spoils."""
         turn = 0
         while True:
-            user = self.sim.users[turn % 2].id
+            user = f"4915100{turn % 80:05d}"
             await self.sim.control("POST", "inbound", json={"kind": "text", "text": f"hello {turn}", "from": user})
             if turn % 4 == 0:
                 fault = {"fault": "wrong_hash"} if turn % 12 == 0 else {}
@@ -132,7 +143,8 @@ class Planted:
             assert await self.post(meta.webhook({"anything": 1}, field="not_known_yet")) == 200
 
     async def _sends(self) -> None:
-        """Messages that pass, one that Meta refuses, one without an answer, and more than an account takes."""
+        """A hook begins to fail; messages pass, are refused, have no answer, and are more than an account takes."""
+        self.receiver.behave = _broken
         to = self.sim.users[0].id
         text = {"to": to, "text": "good morning"}
         self.sim.world.rules.append(Rule(fault="reset_after", path="*/messages", nth=2))
@@ -208,15 +220,19 @@ async def _behave(request: Received, writer: asyncio.StreamWriter) -> None:
     """Answer as the hook whose path was asked for."""
     name = request.target.split("?")[0]
     answer = status(200)
-    if name == "/billing":
-        answer = status(503, b"the database is away")
-    elif name == "/shop":
+    if name == "/shop":
         await asyncio.sleep(0.6)
     elif name == "/crm" and request.event == "message.received":
         answer = status(200, b'{"send_message": true, "text": "thank you"}')
     elif name == "/archive" and request.event == "message.received":
         answer = status(200, b'{"send_message": true, "to": "nobody at all"}')
     await answer(request, writer)
+
+
+async def _broken(request: Received, writer: asyncio.StreamWriter) -> None:
+    """The same, but `billing` fails."""
+    is_billing = request.target.startswith("/billing")
+    await (status(503, b"the database is away") if is_billing else _behave)(request, writer)
 
 
 def _config(folder: Path, name: str, sim: Meta, receiver: Receiver, ports: dict[str, int]) -> Path:

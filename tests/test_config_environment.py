@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.configs import Document, Files, small_file
+from tests.configs import Files, small_file
 from whatshooked.config.environment import VARIABLES, fill
 from whatshooked.config.walk import Object
 
@@ -19,14 +19,8 @@ def files(tmp_path: Path) -> Files:
 
 def test_a_variable_fills_a_gap(files: Files) -> None:
     """Without `redis.url` in the file, with a section or none, the variable gives it."""
-    gaps: tuple[Document, ...] = (
-        {},
-        {"redis": None},
-        {"redis": {}},
-        {"redis": {"url": None}},
-        {"redis": {"url": "", "prefix": "wh"}},
-    )
-    for gap in gaps:
+    gaps: list[dict[str, Any]] = [{}, {"redis": None}, {"redis": {}}, {"redis": {"url": None}}]
+    for gap in (*gaps, {"redis": {"url": "", "prefix": "wh"}}):
         found = files.load(small_file() | gap, environ={"WHATSHOOKED_REDIS_URL": URL}).config
         assert found.redis.url == URL, gap
 

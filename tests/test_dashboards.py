@@ -24,7 +24,7 @@ from tests.conftest import REPO
 from tests.planted import ACCOUNT, REFUSED, planted
 
 #: Seconds that the story of faults takes.
-STORY = 36.0
+STORY = 30.0
 CHOSEN = {"hook": "crm", "account": REFUSED, "instance": ".*", "datasource": SOURCE_UID, "runbook": RUNBOOK}
 FILES = sorted(FOLDER.glob("*.json"))
 
@@ -117,7 +117,13 @@ def test_provisioning_names_what_the_dashboards_use() -> None:
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_every_query_is_promql(path: Path) -> None:
     """A parser of Prometheus' language takes each, variables filled in."""
-    values = CHOSEN | {"__rate_interval": "20s", "__interval": "5s", "__range": "1h", "__range_s": "3600"}
+    values = CHOSEN | {
+        "__rate_interval": "20s",
+        "__interval": "5s",
+        "__range": "1h",
+        "__range_s": "3600",
+        "__interval_ms": "5000",
+    }
     for asked in queries(read(path), values):
         promql_parser.parse(asked.expr)
 

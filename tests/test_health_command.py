@@ -33,7 +33,6 @@ def exposition(*, redis: int = 1, **stood_still: float) -> str:
         (exposition(reader=0.1, files=5_000, upkeep=900, eventlog=900), ""),
         # It has yet to reach Redis for the first time.
         (exposition(redis=0), ""),
-        (exposition(reader=NOW, claimer=NOW), ""),
         # Redis is away: what has to be written waits for it.
         (exposition(redis=0, reader=900, claimer=900, switches=5.5), ""),
         # Nothing turns at all: the process hangs, and cannot say how Redis is.

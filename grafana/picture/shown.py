@@ -1,5 +1,6 @@
 """How a panel wants its values shown: colours by thresholds, names of values, fixed colours of series."""
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -29,6 +30,14 @@ class Look:
         reached = [step for step in self.steps if step["value"] is None or value >= step["value"]]
         return str(reached[-1]["color"]) if reached else ""
 
+    def word(self, text: str) -> tuple[str, str]:
+        """Return how a label's value is called, and Grafana's name of its colour ("" for none)."""
+        for mapping in self.mappings:
+            if mapping["type"] == "value" and text in mapping["options"]:
+                found = mapping["options"][text]
+                return str(found["text"]), str(found["color"])
+        return text, ""
+
     def _mapped(self, value: float) -> dict[str, Any] | None:
         for mapping in self.mappings:
             options = mapping["options"]
@@ -55,12 +64,10 @@ def column(panel: Mapping[str, Any], name: str) -> Look:
 
 def series_colours(panel: Mapping[str, Any], names: list[str]) -> dict[str, str]:
     """Return the colour of each series: a fixed one, or the next of the palette."""
-    found, free = {}, 0
-    for name in names:
-        fixed = _overrides(panel, name).get("color", {}).get("fixedColor", "")
-        found[name] = colour(fixed) if fixed else SERIES[free % len(SERIES)]
-        free += not fixed
-    return found
+    wanted = {name: _overrides(panel, name).get("color", {}).get("fixedColor", "") for name in names}
+    fixed = {name: colour(one) for name, one in wanted.items() if one}
+    free = itertools.cycle([one for one in SERIES if one not in fixed.values()])
+    return {name: fixed.get(name) or next(free) for name in names}
 
 
 def _overrides(panel: Mapping[str, Any], name: str) -> dict[str, Any]:

@@ -46,13 +46,10 @@ class Source:
 
     def variables(self) -> dict[str, str]:
         """Return the values of Grafana's own variables for this range."""
-        whole, step = f"{round(self.end - self.start)}s", f"{max(1, round(self._step))}s"
-        return {
-            "__rate_interval": f"{round(self._rate)}s",
-            "__interval": step,
-            "__range": whole,
-            "__range_s": whole[:-1],
-        }
+        whole, step = round(self.end - self.start), max(1, round(self._step))
+        ranges = {"__range": f"{whole}s", "__range_s": str(whole)}
+        steps = {"__interval": f"{step}s", "__interval_ms": str(step * 1000)}
+        return ranges | steps | {"__rate_interval": f"{round(self._rate)}s"}
 
     def series(self, asked: Asked) -> list[Series]:
         """Return what a query finds, by name; raises RuntimeError with Prometheus' own words."""

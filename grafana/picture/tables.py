@@ -28,8 +28,9 @@ def table(panel: Mapping[str, Any], box: Box, found: Mapping[str, Sequence[Serie
         y = box.y + 56 + number * _LINE
         yield svg.line([(box.x + 8, y), (box.x + box.w - 8, y)], svg.GRID, 1)
         for label, text in zip(labels, key, strict=True):
-            hue, cell = "#6e9fff" if label == labels[0] else svg.INK, cells[label]
-            yield svg.words(cell.x + 4, y + 18, svg.fitting(text, cell.w - 4), 12, hue)
+            said, named = column(panel, label).word(text)
+            hue, cell = "#6e9fff" if label == labels[0] else svg.colour(named) or svg.INK, cells[label]
+            yield svg.words(cell.x + 4, y + 18, svg.fitting(said, cell.w - 4), 12, hue)
         for letter, name in names.items():
             cell = Box(cells[name].x, y + 2, cells[name].w, _LINE - 4)
             yield from _cell(panel, name, cell, values.get(letter))

@@ -44,7 +44,7 @@ def judged(text: str, now: float, patience: float) -> str:
     """
     if "whatshooked_" not in text:
         return "what answers is no worker of ours: give the port of metrics.port"
-    turns = {loop: now - float(when) for loop, when in _TURN.findall(text) if loop in _QUICK and float(when)}
+    turns = {loop: now - float(when) for loop, when in _TURN.findall(text) if loop in _QUICK}
     if not turns:  # it waits for Redis before its loops begin
         return ""
     # Away, Redis holds up whatever has to be written; but some loop always comes round, or the whole process hangs.
@@ -69,7 +69,7 @@ def _configured(*, is_worker: bool) -> tuple[str, int]:
     section, key = (config.metrics, "metrics.port") if is_worker else (config.server, "server.port")
     if not section.port:
         raise CommandRefused(f"{key} names no port to ask: set it, or give --port")
-    return section.host or "127.0.0.1", section.port
+    return section.host, section.port
 
 
 def _reachable(host: str) -> str:

@@ -25,6 +25,7 @@ from whatshooked.config.model import (
     Metrics,
     RedisConfig,
     Server,
+    TracesConfig,
 )
 from whatshooked.config.schema import schema
 
@@ -43,6 +44,7 @@ __all__ = [
     "Metrics",
     "RedisConfig",
     "Server",
+    "TracesConfig",
     "load",
     "schema",
 ]

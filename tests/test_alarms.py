@@ -1,0 +1,146 @@
+"""The alarms: their rules, their true durations, and each fault really made, with a real Prometheus and Alertmanager."""
+
+import os
+import re
+import shutil
+import subprocess
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from ops.alarms import healthy, report, watch
+from ops.alarms.campaign import Group, run
+from ops.alarms.customers import NoDiskError, surrounded
+from ops.alarms.intake import CACHE, META
+from ops.alarms.scale import every, shrink
+from ops.alarms.standing import PROCESSES, REDIS
+from ops.postgres import NoPostgresError
+from tests.conftest import REPO
+
+OPS = REPO / "ops"
+GROUPS = (PROCESSES, REDIS, META, CACHE)
+#: What no test makes; docs/alarms.md says why.
+ONLY_UNIT_TESTED = {"WebhooksRefused sign=bug", "DeliveriesLate sign=late", "EventsUnaccounted sign=disagreement"}
+
+
+def need(*programs: str) -> None:
+    """Skip where a program is not installed; where the continuous integration runs, that is a failure."""
+    if missing := [name for name in programs if shutil.which(name) is None]:
+        (pytest.fail if os.environ.get("WHATSHOOKED_CI") else pytest.skip)(f"not installed: {', '.join(missing)}")
+
+
+def rules() -> list[dict[str, Any]]:
+    """The rules as they are."""
+    return list(every(yaml.safe_load((OPS / "alerts.yml").read_text())))
+
+
+def checked(*command: str) -> None:
+    """Run a checking program; what it says is shown when it finds something."""
+    done = subprocess.run(command, cwd=OPS, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_every_alarm_fires_holds_back_and_clears_at_its_true_durations() -> None:
+    """promtool: a spell too short for each, a long one, the time after, and a day in which nothing fires."""
+    need("promtool")
+    checked("promtool", "check", "rules", "alerts.yml")
+    checked("promtool", "test", "rules", "alerts_test.yml")
+
+
+def test_each_rule_is_held_by_the_unit_tests(tmp_path: Path) -> None:
+    """Without any one of the rules the unit tests turn red: none of them is only there."""
+    need("promtool")
+    shutil.copy(OPS / "alerts_test.yml", tmp_path)
+    for place, rule in enumerate(rules()):
+        document = yaml.safe_load((OPS / "alerts.yml").read_text())
+        list(every(document))[place]["expr"] = "vector(1) > 2"
+        (tmp_path / "alerts.yml").write_text(yaml.safe_dump(document))
+        done = subprocess.run(["promtool", "test", "rules", "alerts_test.yml"], cwd=tmp_path, capture_output=True)
+        assert done.returncode != 0, rule
+
+
+def test_each_alarm_says_what_it_means_and_leads_to_its_section() -> None:
+    """Severity, summary, meaning and a heading of the runbook; every such heading is an alarm's."""
+    headings = re.findall(r"^### (\w+)$", (OPS / "RUNBOOK.md").read_text(), re.MULTILINE)
+    assert Counter(headings) == Counter({rule["alert"] for rule in rules()})
+    for rule in rules():
+        told = rule["annotations"]
+        assert rule["labels"]["severity"] in ("page", "warn")
+        assert told["runbook"] == f"ops/RUNBOOK.md#{rule['alert'].lower()}"
+        assert len(told["summary"]) > 20 and len(told["description"]) > 60
+
+
+def test_the_rules_ask_for_metrics_that_there_are() -> None:
+    """A metric that is renamed takes no alarm away in silence."""
+    package = "".join(path.read_text() for path in (REPO / "whatshooked/metrics").glob("*.py"))
+    known = set(re.findall(r'"(whatshooked_\w+)"', package))
+    asked = {name for rule in rules() for name in re.findall(r"whatshooked_\w+", rule["expr"])}
+    assert {re.sub(r"_(total|bucket|count)$", "", name) for name in asked} - known == set()
+
+
+def test_the_examples_of_both_configs_are_accepted(tmp_path: Path) -> None:
+    """promtool and amtool take them as they are, and an alarm that is silenced by another is one that there is."""
+    need("promtool", "amtool")
+    config = (OPS / "prometheus.yml").read_text().replace("/etc/prometheus/alerts.yml", str(OPS / "alerts.yml"))
+    (tmp_path / "prometheus.yml").write_text(config)
+    checked("promtool", "check", "config", str(tmp_path / "prometheus.yml"))
+    checked("amtool", "check-config", "alertmanager.yml")
+    named = set(re.findall(r"[A-Z][a-z]+[A-Z]\w+", "".join(_matchers())))
+    assert named and named <= {rule["alert"] for rule in rules()}
+
+
+def _matchers() -> list[str]:
+    document = yaml.safe_load((OPS / "alertmanager.yml").read_text())
+    return [
+        one for rule in document["inhibit_rules"] for side in ("source", "target") for one in rule[f"{side}_matchers"]
+    ]
+
+
+def test_times_are_made_short_and_nothing_else() -> None:
+    """`for`, windows and ages are divided by 60, ages in hours by 3,600; shares and counts stay."""
+    rule = "groups: [{name: g, rules: [{alert: A, expr: '%s', for: 5m}]}]"
+    ((short),) = every(yaml.safe_load(shrink(rule % "rate(a[10m]) > 0.5 * 60 and rate(b[1m]) > 0.2 and c > 4 * 3600")))
+    assert short["expr"] == "rate(a[10000ms]) > 0.5 * 1 and rate(b[2000ms]) > 0.2 and c > 4 * 1"
+    assert short["for"] == "5000ms"
+
+
+def test_the_page_shows_every_fault() -> None:
+    """docs/alarms.md has a row for each alarm that the faults raise, and each rule is made by a fault or said not to be."""
+    made = {str(alarm) for group in GROUPS for fault in group.faults for alarm in fault.alarms}
+    told = re.findall(r"\| \[(\w+)\]\(\S+\)((?: `\S+`)*) \| [\d.]+ \| [\d.]+ \|", report.PAGE.read_text())
+    assert made <= {" ".join([name, *re.findall("`(.+?)`", labels)]) for name, labels in told}
+    signs = {rule["alert"] + (f" sign={sign}" if (sign := rule["labels"].get("sign")) else "") for rule in rules()}
+    shown = {name + "".join(f" {label}" for label in re.findall("`(sign=.+?)`", labels)) for name, labels in told}
+    assert signs == shown | ONLY_UNIT_TESTED
+
+
+async def _come_and_go(group: Group, folder: Path) -> None:
+    rows = await run(group, folder)
+    assert rows and [report.plain(row) for row in rows if row.wrong] == []
+
+
+@pytest.mark.parametrize("group", GROUPS, ids=lambda group: group.name)
+async def test_each_fault_raises_its_alarm_and_clears_it(group: Group, tmp_path: Path) -> None:
+    """Real processes, a real fault, and the alarm at a real Alertmanager: it comes, and goes when the fault is mended."""
+    need(watch.PROMETHEUS, watch.ALERTMANAGER)
+    await _come_and_go(group, tmp_path)
+
+
+async def test_each_customers_fault_raises_its_alarm_and_clears_it(tmp_path: Path) -> None:
+    """The same for the faults of one hook, account, disk or target, all at the same time: each is told from the others."""
+    need(watch.PROMETHEUS, watch.ALERTMANAGER)
+    (folder := tmp_path / "stage").mkdir()
+    try:
+        with surrounded(tmp_path) as group:
+            await _come_and_go(group, folder)
+    except (NoPostgresError, NoDiskError) as error:
+        (pytest.fail if os.environ.get("WHATSHOOKED_CI") else pytest.skip)(f"cannot be made here: {error}")
+
+
+async def test_an_ordinary_hour_raises_nothing(tmp_path: Path) -> None:
+    """A hook away for a minute, a Redis that restarts, a reload, a burst, repeats and silence: nobody is woken."""
+    need(watch.PROMETHEUS, watch.ALERTMANAGER)
+    assert await healthy.run(tmp_path) == []
