@@ -224,6 +224,29 @@ async def test_a_killed_redis_loses_nothing(
     assert code == 0, worker.stdout.read()[-3000:] if worker.stdout else ""
 
 
+async def test_a_stop_without_redis_is_an_orderly_one(
+    own_redis: Embedded,
+    own_link: Link,
+    keys: Keys,
+    make_gateway: MakeGateway,
+    receiver: Receiver,
+    spawn: Spawn,
+    tmp_path: Path,
+) -> None:
+    """A worker that is told to stop while Redis is gone does so: nothing waits for what will not come."""
+    redis = {"url": own_redis.url, "prefix": keys.prefix}
+    web = make_gateway(hook("h1", receiver.url()), redis=redis, log_level="info")
+    web.url = own_redis.url
+    await web.start(workers=0)
+    (worker,) = await _workers(spawn, web, own_link, keys, tmp_path, 1)
+    await asyncio.to_thread(own_redis.close)
+    worker.send_signal(signal.SIGTERM)
+    code = await asyncio.to_thread(worker.wait, 30)
+    said = worker.stdout.read() if worker.stdout else ""
+    assert code == 0, said[-3000:]
+    assert "Worker stopped" in said
+
+
 async def test_arq_keeps_to_the_prefix(
     own_redis: Embedded,
     own_link: Link,

@@ -8,6 +8,7 @@ write to start a job, and a full Redis takes no writes: just then history has to
 """
 
 import asyncio
+import contextlib
 import os
 import signal
 from typing import Any
@@ -15,11 +16,11 @@ from typing import Any
 import msgspec
 import uvloop
 from arq import cron
-from arq.connections import RedisSettings
+from arq.connections import ArqRedis, RedisSettings
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import ResponseError
+from redis.exceptions import RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from whatshooked import logs
@@ -37,9 +38,13 @@ _keys = Keys(boot.config.redis.prefix)
 rename(_keys.arq)
 log = logs.get("workers")
 
+#: Seconds that arq may take to remove its own health key before we are told to stop.
+_GOODBYE = 2.0
+
 
 async def on_startup(ctx: dict[str, Any]) -> None:
     """Start the loops, or end the process: started anew it is refused before it comes here."""
+    _bound_goodbye(ctx["redis"])
     ctx["process"] = Process(boot.config, boot.url, _serving)
     try:
         await ctx["process"].start()
@@ -55,6 +60,18 @@ async def on_shutdown(ctx: dict[str, Any]) -> None:
     if "process" in ctx:
         await ctx["process"].stop()
     boot.close()
+
+
+def _bound_goodbye(pool: ArqRedis) -> None:
+    """Let arq's last word to Redis, which comes before `on_shutdown`, end though Redis is away: it tries for ever."""
+    delete = pool.delete
+
+    async def within(*names: str) -> None:
+        with contextlib.suppress(TimeoutError, RedisError):
+            async with asyncio.timeout(_GOODBYE):
+                await delete(*names)
+
+    pool.delete = within  # type: ignore[method-assign, assignment]
 
 
 async def self_check(ctx: dict[str, Any]) -> None:
