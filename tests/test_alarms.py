@@ -108,7 +108,7 @@ def test_times_are_made_short_and_nothing_else() -> None:
 
 
 def test_the_page_shows_every_fault() -> None:
-    """docs/alarms.md has a row for each alarm that the faults raise, and each rule is made by a fault or said not to be."""
+    """docs/alarms.md has a row for each alarm that the faults raise; each rule has a fault, or is said to have none."""
     made = {str(alarm) for group in GROUPS for fault in group.faults for alarm in fault.alarms}
     told = re.findall(r"\| \[(\w+)\]\(\S+\)((?: `\S+`)*) \| [\d.]+ \| [\d.]+ \|", report.PAGE.read_text())
     assert made <= {" ".join([name, *re.findall("`(.+?)`", labels)]) for name, labels in told}
@@ -124,13 +124,13 @@ async def _come_and_go(group: Group, folder: Path) -> None:
 
 @pytest.mark.parametrize("group", GROUPS, ids=lambda group: group.name)
 async def test_each_fault_raises_its_alarm_and_clears_it(group: Group, tmp_path: Path) -> None:
-    """Real processes, a real fault, and the alarm at a real Alertmanager: it comes, and goes when the fault is mended."""
+    """Real processes, a real fault: the alarm comes to a real Alertmanager, and goes when the fault is mended."""
     need(watch.PROMETHEUS, watch.ALERTMANAGER)
     await _come_and_go(group, tmp_path)
 
 
 async def test_each_customers_fault_raises_its_alarm_and_clears_it(tmp_path: Path) -> None:
-    """The same for the faults of one hook, account, disk or target, all at the same time: each is told from the others."""
+    """The same for faults of one hook, account, disk or target, all at the same time: each is told from the others."""
     need(watch.PROMETHEUS, watch.ALERTMANAGER)
     (folder := tmp_path / "stage").mkdir()
     try:
