@@ -1,4 +1,4 @@
-"""The alarms: their rules, their true durations, and each fault really made, with a real Prometheus and Alertmanager."""
+"""The alarms: their rules and true durations, and each fault really made before a real Prometheus and Alertmanager."""
 
 import os
 import re
@@ -51,14 +51,17 @@ def test_every_alarm_fires_holds_back_and_clears_at_its_true_durations() -> None
 
 
 def test_each_rule_is_held_by_the_unit_tests(tmp_path: Path) -> None:
-    """Without any one of the rules the unit tests turn red: none of them is only there."""
+    """Without any one of the rules the unit tests of its alarm turn red: none of them is only there."""
     need("promtool")
-    shutil.copy(OPS / "alerts_test.yml", tmp_path)
+    tests = yaml.safe_load((OPS / "alerts_test.yml").read_text())
     for place, rule in enumerate(rules()):
         document = yaml.safe_load((OPS / "alerts.yml").read_text())
         list(every(document))[place]["expr"] = "vector(1) > 2"
         (tmp_path / "alerts.yml").write_text(yaml.safe_dump(document))
-        done = subprocess.run(["promtool", "test", "rules", "alerts_test.yml"], cwd=tmp_path, capture_output=True)
+        of_it = [test for test in tests["tests"] if rule["alert"] in yaml.safe_dump(test)]
+        (tmp_path / "alerts_test.yml").write_text(yaml.safe_dump(tests | {"tests": of_it}))
+        command = ["promtool", "test", "rules", "alerts_test.yml"]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, check=False)
         assert done.returncode != 0, rule
 
 
