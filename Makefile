@@ -1,11 +1,11 @@
 # Each target makes or renews .venv first (ops/setup.sh); nothing else is needed but Python 3.11 and the registry.
-.PHONY: help run test check bench prove lock docs
+.PHONY: help run test check bench prove lock docs dashboards
 .DEFAULT_GOAL := help
 
 PYTHON_HERE := .venv/bin/python
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name text; do printf '  make %-7s %s\n' "$$name" "$$text"; done
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name text; do printf '  make %-10s %s\n' "$$name" "$$text"; done
 
 run: ## everything in one, with ./config.json or a demo (CONFIG=FILE, HOOK=URL, ARGS="--workers 2")
 	@sh ops/setup.sh
@@ -38,3 +38,7 @@ lock: ## write the locks anew from pyproject.toml (ARGS=--upgrade)
 docs: ## write docs/configuration.md from the config's own model
 	@sh ops/setup.sh dev
 	@$(PYTHON_HERE) -m ops.docs
+
+dashboards: ## write grafana/dashboards from grafana/*.py and ops/RUNBOOK.md
+	@sh ops/setup.sh dev
+	@$(PYTHON_HERE) -m grafana

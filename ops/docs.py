@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from whatshooked.config import schema
+from whatshooked.config.environment import VARIABLES
 from whatshooked.config.model import UNAVAILABLE, Hook, RedisConfig
 
 PAGE = Path(__file__).parent.parent / "docs" / "configuration.md"
@@ -20,7 +21,7 @@ Written by `make docs` from the model in `whatshooked/config/model.py`; a test h
 
 `config.json` is given with `-c FILE`, else named by `WHATSHOOKED_CONFIG`, else `./config.json`. `whatshooked check`
 says every fault and warning at once, `whatshooked schema` prints the JSON Schema for your editor, SIGHUP reads the file
-again (all of it or nothing; addresses, Redis and where files are stored stay until a restart).
+again (all of it or nothing; addresses, Redis, where files are stored and traces stay until a restart).
 
 With `metrics.port` the web processes and workers of a machine serve `/metrics` there, one of them at a time for all,
 and `server.port` no longer does. It asks for no credentials and tells the names of hooks and accounts: have it listen
@@ -28,7 +29,8 @@ and `server.port` no longer does. It asks for no credentials and tells the names
 
 A duration ("number or string") is seconds, or a number with its unit: `15`, `"500ms"`, `"15s"`, `"2m"`, `"1h"`, `"3d"`.
 Any value may be `env:NAME` or `file:/path` instead, so that no secret stands in the file. An unknown key in `redis`,
-`metrics` or a target's section of `event_logger` is refused, elsewhere it is a warning that names the nearest one.
+`metrics`, `traces` or a target's section of `event_logger` is refused, elsewhere it is a warning that names the nearest
+one.
 """
 
 #: What stands behind a section's table.
@@ -57,7 +59,17 @@ def render() -> str:
     """Return the whole page."""
     document = schema()
     sections = "\n".join(_section(path, node) for path, node in _sections("", document))
-    return f"{_HEAD}\n{sections}\n{_refused()}"
+    return f"{_HEAD}\n{_variables()}\n{sections}\n{_refused()}"
+
+
+def _variables() -> str:
+    rows = "\n".join(f"| `{name}` | `{section}.{key}` |" for name, (section, key) in VARIABLES.items())
+    return (
+        "## Variables that fill gaps\n\n"
+        "Where the file does not set a key, the environment may, so that one file runs in a container as it does by "
+        "hand.\nWhat the file sets, stays; an empty variable is none.\n\n"
+        f"| Variable | Key |\n|---|---|\n{rows}\n"
+    )
 
 
 def _sections(path: str, node: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:

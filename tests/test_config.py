@@ -86,6 +86,7 @@ def test_working_additions_load(files: Files) -> None:
     }
     document |= {"redis": {"url": "redis://:pw@r:6379/1", "prefix": "t"}, "log_format": "json"}
     document["message_cache"] = {"history_hours": 1, "history_bytes": 5}
+    document["traces"] = {"enabled": True, "endpoint": "", "ratio": 1}
     config = files.load(document).config
     hook, api = config.hooks[0], config.whatsapp[0].business_api
     assert api is not None
@@ -94,6 +95,7 @@ def test_working_additions_load(files: Files) -> None:
     assert (api.api_version, api.accept_foreign_numbers, api.graph_url) == ("v25.0", False, "http://127.0.0.1:9/graph")
     assert (config.redis.url, config.redis.prefix, config.log_format) == ("redis://:pw@r:6379/1", "t", "json")
     assert (config.message_cache.history_hours, config.message_cache.history_bytes) == (1.0, 5)
+    assert (config.traces.enabled, config.traces.endpoint, config.traces.ratio) == (True, None, 1.0)
 
 
 @pytest.mark.parametrize(

@@ -114,6 +114,11 @@ def test_ids_are_unique(files: Files) -> None:
         ("redis/prefix", "{wh}", "redis.prefix"),
         ("redis/shards", 0, "redis.shards"),
         ("server/host", "\ud800", "server.host"),
+        ("traces", {"endpoint": "collector:4318"}, "traces.endpoint"),
+        ("traces", {"endpoint": "http://collector:4318?key=a"}, "traces.endpoint"),
+        ("traces", {"ratio": 1.1}, "traces.ratio"),
+        ("traces", {"enabled": "yes"}, "traces.enabled"),
+        ("traces", {"exporter": "grpc"}, "traces.exporter"),
     ],
 )
 def test_refused_value(files: Files, path: str, value: object, place: str) -> None:

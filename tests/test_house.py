@@ -15,7 +15,7 @@ from tests.conftest import REPO
 from whatshooked import keys as key_names
 from whatshooked.metrics import facts
 
-FOLDERS = ("whatshooked", "workers", "ops", "tests")
+FOLDERS = ("whatshooked", "workers", "ops", "grafana", "tests")
 MODULES = sorted(path for folder in FOLDERS for path in (REPO / folder).rglob("*.py"))
 PRODUCT = [path for path in MODULES if path.relative_to(REPO).parts[0] in ("whatshooked", "workers")]
 METRICS = [REPO / "whatshooked/metrics" / name for name in ("__init__.py", "facts.py")]
@@ -100,7 +100,7 @@ def test_every_key_stands_under_the_prefix() -> None:
     assert outbox.tag == "{here:out:x}"
     assert all(key.startswith(outbox.tag) for key in (outbox.due, outbox.message("m"), outbox.line("49"), outbox.hold))
     ours = {"switches", "account", "accounts", "account_traffic", "account_check", "account_slower", "media_totals"}
-    whole = ours | {"log_writer", "forgetting", "arq", "link_key", "sweep", "media_calls"}
+    whole = ours | {"log_writer", "forgetting", "arq", "link_key", "sweep", "media_calls", "layout"}
     assert {name for name, key in found.items() if key.startswith("here:")} == whole
     assert all(key.startswith("{here:0}:") for name, key in found.items() if name not in whole)
     assert keys.of_hooks(["x"]) == [found["due"], found["dead"]]

@@ -75,12 +75,14 @@ logged   stream/activity.py         what is done is noted in the step that does 
 
 around   config/__init__.py         config.json -> frozen Structs, every fault at once
          boot.py                    what each process does first; embedded/__init__.py is the bundled server
-         stream/durability.py       can this Redis keep what we promise?
+         stream/durability.py       can this Redis keep what we promise? stream/layout.py: are its keys ours to touch?
          cli/main.py                the commands; cli/supervisor.py keeps processes running
          cli/init.py                writes a config (cli/lookup.py: what Meta shows of it); cli/account mends what
                                     cli/doctor finds wrong
+         cli/backup                 the whole state copied while it runs, and put back (stream/restored.py)
          cli/simulate, cli/phone    be the customer; simulator/__init__.py is the local Meta of demo and tests
          simulator/demo             a sample hook for a first run (cli/demo.py, cli/demo_folder.py), and its story
+         traces/__init__.py         OpenTelemetry, when it is on: a span of each webhook and each attempt, one trace
          keys.py errors.py logs.py  every Redis key, every error; the log
          metrics/__init__.py        what processes count together (metrics/folder.py); metrics/facts.py: what is known
 """

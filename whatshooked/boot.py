@@ -19,8 +19,9 @@ from whatshooked import logs
 from whatshooked.config import Config, load
 from whatshooked.embedded import Embedded
 from whatshooked.embedded.runtime import make_private
-from whatshooked.errors import ConfigError
-from whatshooked.stream import durability
+from whatshooked.errors import ConfigError, StartError
+from whatshooked.keys import Keys
+from whatshooked.stream import durability, layout
 
 #: Names the config file for commands without `-c`, and for `arq workers.settings.WorkerSettings`.
 CONFIG_VARIABLE = "WHATSHOOKED_CONFIG"
@@ -76,9 +77,16 @@ class Boot:
 
     @classmethod
     def _reach(cls, config: Config, warnings: tuple[str, ...]) -> "Boot":
+        keys = Keys(config.redis.prefix)
         if config.redis.url:
+            layout.check(config.redis.url, keys)
             return cls(config, config.redis.url, warnings)
         embedded = Embedded.open(Path(config.message_cache.data_path), on_event=_log_event)
+        try:
+            layout.check(embedded.url, keys)
+        except StartError:
+            embedded.close()
+            raise
         if embedded.owner:
             for note in embedded.notes:
                 log.info(note)
@@ -131,7 +139,9 @@ def read_again(config: Config) -> Config | None:
         log.warn(warning)
     found = loaded.config
     if _fixed(config) != _fixed(found):
-        log.warn("A new address, Redis, port of metrics or store of files is used only after a restart")
+        log.warn(
+            "A new address, Redis, port of metrics, store of files or export of traces is used only after a restart"
+        )
     logger = found.event_logger
     logged = ",".join(logger.targets) if logger.enabled and logger.targets else "off"
     log.info("Config reloaded", hooks=len(found.hooks), accounts=len(found.whatsapp), event_log=logged)
@@ -141,7 +151,7 @@ def read_again(config: Config) -> Config | None:
 def _fixed(config: Config) -> tuple[object, ...]:
     server, media = config.server, config.media
     stored = (media.data_path, media.storage, media.storage_options)
-    return config.redis, server.host, server.port, config.metrics, *stored
+    return config.redis, server.host, server.port, config.metrics, config.traces, *stored
 
 
 def share_metrics(config: Config) -> None:

@@ -10,6 +10,7 @@ WhatsHookedError
 │   ├── CommandRefused       what a command was asked to do cannot be done, or Meta refused it
 │   └── StartError           a port is taken, or the configured Redis cannot keep our promises
 └── OursError                something of ours, or what we depend on, is in trouble
+    ├── NewerEntry           an entry that a newer version wrote: its workers take it, we leave it alone
     ├── StreamUnavailable    Redis did not take or give what was asked; try again
     ├── StoreUnavailable     the store of files did not take or give one; the message names place and remedy
     └── LogUnavailable       a target of the event log did not take or give rows; the message names place and remedy
@@ -75,6 +76,14 @@ class CommandRefused(TheirsError):  # noqa: N818 - reads as what it is where it 
 
 class OursError(WhatsHookedError):
     """Something of ours, or that we depend on, is in trouble; nothing the sender did."""
+
+
+class NewerEntry(OursError):  # noqa: N818 - says what it is
+    """A stream entry that a newer version wrote, `version`: left alone for its workers, never poison."""
+
+    def __init__(self, version: int) -> None:
+        super().__init__(f"written by a newer version: entries of version {version} wait for its workers")
+        self.version = version
 
 
 class StreamUnavailable(OursError):  # noqa: N818 - names a state, as HTTP's 503 does

@@ -2,6 +2,8 @@
 
 import msgspec
 
+from whatshooked.errors import NewerEntry
+
 EVENT_TYPES = (
     "message.received",
     "message.sent",
@@ -18,6 +20,12 @@ EVENT_TYPES = (
     "hook.failed",
 )
 
+#: The version of the entries that this code writes, and the highest it reads: a newer one is left to workers of its own
+#: version (stream/consume.py), an older one is read for ever.
+#:
+#: A field added at the end of `Event`, with a default, does not raise it: older readers leave it out. Anything else
+#: does: a field gone, moved, of another type or meaning. For ever the same: an entry is a msgpack array that opens with
+#: its version, 1 to 127, for CLAIM looks at it. What the keys look like has a number of its own (stream/layout.py).
 ENTRY_VERSION = 1
 
 
@@ -61,10 +69,19 @@ class Event(msgspec.Struct, array_like=True, frozen=True):
     foreign: bool = False
     #: For `meta.*`: a JSON object of the siblings an item would lose.
     context: bytes = b""
+    #: The trace that the event belongs to (traces/carrier.py); None, a single byte, while traces are off.
+    trace: bytes | None = None
+
+
+class _Head(msgspec.Struct, array_like=True):
+    """What every version's entry opens with."""
+
+    version: int
 
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(Event)
+_head_decoder = msgspec.msgpack.Decoder(_Head)
 
 
 def encode(event: Event) -> bytes:
@@ -73,5 +90,25 @@ def encode(event: Event) -> bytes:
 
 
 def decode(blob: bytes) -> Event:
-    """Return the event of an entry's blob; raises msgspec.MsgspecError when it is none of ours."""
-    return _decoder.decode(blob)
+    """Return the event of an entry's blob.
+
+    Raises NewerEntry for a newer version's, and msgspec.MsgspecError or UnicodeDecodeError for what is no entry.
+    """
+    try:
+        event = _decoder.decode(blob)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        if (version := newer(blob)) > 0:
+            raise NewerEntry(version) from None
+        raise
+    if event.version > ENTRY_VERSION:
+        raise NewerEntry(event.version)
+    return event
+
+
+def newer(blob: bytes) -> int:
+    """Return the version of an entry that is too new to be read here, 0 of any other."""
+    try:
+        version = _head_decoder.decode(blob).version
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return 0
+    return version if version > ENTRY_VERSION else 0

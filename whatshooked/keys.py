@@ -15,6 +15,8 @@ from dataclasses import dataclass
 GROUP = "workers"
 #: The consumer that owns entries which are routed and wait for hooks.
 PARKED = "_parked"
+#: Opens the names of consumers that own entries which only workers of a newer version can read; the version follows.
+NEWER = "_newer:"
 #: The shard of the events, as the event log names it; an account's outgoing messages have one of their own.
 FIRST_SHARD = "0"
 #: The hook under which an event's file is fetched; no config may have a hook of this name.
@@ -154,6 +156,14 @@ class Keys:
         return [key for i in event_ids for key in (self.open(i), self.taken(i), self.media(i))]
 
     # --- the whole installation ---
+
+    @property
+    def layout(self) -> str:
+        """String, an integer: which layout these keys have, so that no code that knows another touches them. Lives on.
+
+        Writer: LAYOUT, the first process that meets this Redis.
+        """
+        return f"{self.prefix}:layout"
 
     @property
     def switches(self) -> str:

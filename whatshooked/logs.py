@@ -10,6 +10,7 @@ import os
 import re
 import sys
 import time
+from math import inf
 from typing import Literal
 
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warn": logging.WARNING, "error": logging.ERROR}
@@ -49,14 +50,14 @@ class Log:
         """Write what somebody must mend."""
         self._write(logging.ERROR, message, fields)
 
-    def seldom(self, level: Literal["warn", "error"], message: str, **fields: Value) -> None:
-        """Write a line that strangers or an outage could repeat without end: at most once a second.
+    def seldom(self, level: Literal["warn", "error"], message: str, *, every: float = 1.0, **fields: Value) -> None:
+        """Write a line that strangers or an outage could repeat without end: at most once in `every` seconds.
 
         How many were left out since the last one stands in `left_out`.
         """
         now = time.monotonic()
-        last, left_out = self._said.get(message, (-1.0, 0))
-        if now - last < 1.0:
+        last, left_out = self._said.get(message, (-inf, 0))
+        if now - last < every:
             self._said[message] = (last, left_out + 1)
             return
         self._said[message] = (now, 0)

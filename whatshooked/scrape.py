@@ -123,22 +123,27 @@ def _room(place: Path) -> os.statvfs_result | None:
 class Serving(threading.Thread):
     """Serves /metrics on `metrics.port`, as soon as no other process of this config on this machine does."""
 
-    def __init__(self, scrape: Scrape, config: Config, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, config: Config) -> None:
         super().__init__(name="metrics", daemon=True)
-        self._scrape = scrape
         self._address = (config.metrics.host, config.metrics.port or 0)
-        self._loop = loop
+        #: Asks the process's event loop, once there is one.
+        self._ask: Callable[[], concurrent.futures.Future[list[Known]]] | None = None
         self._stopping = threading.Event()
         self._said = ""
 
     @classmethod
-    def begin(cls, scrape: Scrape, config: Config) -> "Serving | None":
-        """Serve from now on, for the running loop's process; None where the config names no port."""
+    def begin(cls, config: Config) -> "Serving | None":
+        """Serve from now on what is counted; None where the config names no port."""
         if config.metrics.port is None:
             return None
-        serving = cls(scrape, config, asyncio.get_running_loop())
+        serving = cls(config)
         serving.start()
         return serving
+
+    def asks(self, scrape: Scrape) -> None:
+        """Serve from now on also what only the running loop can find out."""
+        loop = asyncio.get_running_loop()
+        self._ask = lambda: asyncio.run_coroutine_threadsafe(scrape.known(), loop)
 
     async def stop(self) -> None:
         """Let the port go."""
@@ -156,7 +161,9 @@ class Serving(threading.Thread):
 
     def text(self) -> bytes:
         """Return the text for a scrape; what an event loop that hangs would know is missing in it."""
-        asked = asyncio.run_coroutine_threadsafe(self._scrape.known(), self._loop)
+        if self._ask is None:
+            return exposition([])
+        asked = self._ask()
         try:
             return exposition(asked.result(_WAIT))
         except (concurrent.futures.TimeoutError, concurrent.futures.CancelledError):

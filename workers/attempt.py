@@ -21,6 +21,7 @@ from whatshooked.hooks.delivery import Delivered, Refused, Sender, shown
 from whatshooked.hooks.hook import Hooks
 from whatshooked.stream.intake import Added, Addition, Intake
 from whatshooked.stream.settle import Made, NotTaken, Settler, Taken
+from whatshooked.traces import OFF, Traces
 from workers.bodies import Bodies
 from workers.replies import Replies
 from workers.slots import Slots
@@ -72,8 +73,10 @@ class Attempts:
         hooks: Callable[[], Hooks],
         replies: Replies,
         bodies: Bodies,
+        traces: Traces = OFF,
     ) -> None:
         self._sender = sender
+        self._traces = traces
         self._settler = settler
         self._intake = intake
         self._slots = slots
@@ -143,8 +146,8 @@ class Attempts:
                 log.seldom("warn", "A payload could not be made", event_id=attempt.event_id, error=str(error))
                 return NotTaken(attempt.event_id, hook.id, attempt.token, "free")
         self._tell("triggered", attempt)
-        result = await self._sender.post(
-            hook, event.type, event.account_id, attempt.event_id, payload, replay=attempt.replay
+        result = await self._traces.post(
+            self._sender, hook, event, attempt.event_id, payload, number=attempt.number, replay=attempt.replay
         )
         self._count(hook.id).seconds.observe(result.seconds)
         match result:
@@ -217,9 +220,9 @@ class Attempts:
             "duration_ms": round(result.seconds * 1000, 1) if result else None,
             "error": result.error if isinstance(result, Refused) else None,
         }
-        blob = events.encode(
-            Event(events.ENTRY_VERSION, event_type, attempt.event.account_id, msgspec.json.encode(data))
-        )
+        told = msgspec.json.encode(data)
+        account_id, trace = attempt.event.account_id, attempt.event.trace
+        blob = events.encode(Event(events.ENTRY_VERSION, event_type, account_id, told, trace=trace))
         name = f"{event_type}\0{attempt.event_id}\0{hook.id}\0{attempt.token}"
         identity = hashlib.blake2b(name.encode(), digest_size=16).digest()
         self._intake.submit(Addition(blob, identity, int(time.time()) // 86_400, event_type)).add_done_callback(

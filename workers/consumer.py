@@ -87,6 +87,8 @@ class Reader:
     async def route(self, entries: Sequence[Entry]) -> None:
         """Route entries that this process owns and start their first attempts; raises StreamUnavailable."""
         async with self._routing:
+            if not (entries := await self._readable(entries)):
+                return
             hooks = self._hooks()
             plans = [self._plan(entry, hooks) for entry in entries]
             # Before the entries are routed: a crash in between says it twice, which does no harm.
@@ -107,6 +109,20 @@ class Reader:
                     self._begin(event, matching, route, routed.now, started)
                 else:
                     self._give_back(matching, route)
+
+    async def _readable(self, entries: Sequence[Entry]) -> Sequence[Entry]:
+        """Hand on what only a newer version can read, and return the rest."""
+        beyond = {entry.id: version for entry in entries if (version := events.newer(entry.blob))}
+        if not beyond:
+            return entries
+        await self._consumer.hand_on(beyond)
+        log.seldom(
+            "warn",
+            "Entries of a newer version wait for its workers: start one, or finish the upgrade",
+            entries=len(beyond),
+            version=max(beyond.values()),
+        )
+        return [entry for entry in entries if entry.id not in beyond]
 
     def _give_back(self, matching: Sequence[Hook], route: Route) -> None:
         """Free the slots of leases that did not come about."""

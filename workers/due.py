@@ -8,7 +8,7 @@ import msgspec
 
 from whatshooked import events, logs, metrics
 from whatshooked.config import Hook
-from whatshooked.errors import StreamUnavailable
+from whatshooked.errors import NewerEntry, StreamUnavailable
 from whatshooked.hooks.hook import Hooks
 from whatshooked.keys import MEDIA_HOOK, Keys
 from whatshooked.stream.activity import Activity
@@ -110,8 +110,8 @@ class Claimer:
     def _begin(self, hook: Hook, lease: Lease, started: float) -> None:
         try:
             event = events.decode(lease.blob)
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-            # Routed by a newer version: its lease ends, that one takes it.
+        except (msgspec.MsgspecError, UnicodeDecodeError, NewerEntry) as error:
+            # It was readable when it was routed, and CLAIM leaves a newer version's: after a few leases it is poison.
             log.error("Due entry cannot be read", event_id=lease.event_id, error=str(error))
             return
         self._slots.hold(hook.id)

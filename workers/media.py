@@ -15,7 +15,7 @@ import msgspec
 
 from whatshooked import events, logs, metrics
 from whatshooked.config import Config
-from whatshooked.errors import StoreUnavailable, StreamUnavailable
+from whatshooked.errors import NewerEntry, StoreUnavailable, StreamUnavailable
 from whatshooked.events import Event
 from whatshooked.keys import MEDIA_HOOK, Keys
 from whatshooked.meta import attachment
@@ -124,8 +124,7 @@ class Fetcher:
         for lease in claimed.leases if claimed is not None else ():
             try:
                 event = events.decode(lease.blob)
-            except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-                # Routed by a newer version: its lease ends, that one takes it.
+            except (msgspec.MsgspecError, UnicodeDecodeError, NewerEntry) as error:  # as in due.py
                 log.error("Due entry cannot be read", event_id=lease.event_id, error=str(error))
                 continue
             self._busy += 1

@@ -19,7 +19,7 @@ from whatshooked.keys import FIRST_SHARD, Keys
 from whatshooked.meta.graph import Graph
 from whatshooked.metrics import zeros
 from whatshooked.scrape import Scrape, Serving
-from whatshooked.stream import durability
+from whatshooked.stream import durability, layout
 from whatshooked.stream.activity import Activity
 from whatshooked.stream.consume import Consumer
 from whatshooked.stream.follow import lags, shards, trim
@@ -34,6 +34,7 @@ from whatshooked.stream.registry import REMOVED_AFTER_MS, drop_lapsed, read_swit
 from whatshooked.stream.replay import Operator
 from whatshooked.stream.settle import Settler
 from whatshooked.stream.upkeep import Limits, Upkeep
+from whatshooked.traces import open_traces
 from workers.accounts import Credentials
 from workers.attempt import Attempts
 from workers.consumer import Reader
@@ -59,10 +60,15 @@ SWITCHES_EVERY = 0.5
 UPKEEP_EVERY = 5.0
 
 
+def begin_serving(config: Config) -> Serving | None:
+    """Serve /metrics before there is a process, if the config names a port; what it finds out is added as it starts."""
+    return Serving.begin(config)
+
+
 class Process:
     """Everything of one worker process; `start`, then `stop`."""
 
-    def __init__(self, config: Config, url: str) -> None:
+    def __init__(self, config: Config, url: str, serving: Serving | None = None) -> None:
         self.config = config
         self._url = url
         self.keys = Keys(config.redis.prefix)
@@ -75,9 +81,10 @@ class Process:
             for name in ("read", "route", "settle", "claim", "add", "outbox", "media", "eventlog", "other")
         }
         self._sender = Sender()
+        self._traces = open_traces(config.traces, "worker")
         self._graph = Graph()
         self._scrape = Scrape(lambda: self.config, self.keys, url)
-        self._serving: Serving | None = None
+        self._serving = serving
         self.activity = Activity(lambda: self.config.event_logger.enabled)
         self._settler = Settler(self._links["settle"], self.keys, self.activity)
         self._intake = Intake(self._links["add"], self.keys, self.activity)
@@ -109,9 +116,8 @@ class Process:
         self._sending = Sending(outgoing, self._graph, lambda: self.config, refused, throughput, uploads)
         replies = Replies(lambda: self.config, self._sending.wake.set)
         self._fetcher = self._files.fetcher
-        self._attempts = Attempts(
-            self._sender, self._settler, self._intake, self._slots, now, replies, self._files.bodies
-        )
+        settler, slots, bodies = self._settler, self._slots, self._files.bodies
+        self._attempts = Attempts(self._sender, settler, self._intake, slots, now, replies, bodies, self._traces)
         outbox = Outbox(links["route"], keys, self.activity)
         self._reader = Reader(self.consumer, self._attempts, self._fetcher, self._slots, outbox, now, self._saw)
         self._claimer = Claimer(links["claim"], keys, self._attempts, self._fetcher, self._slots, now, self.activity)
@@ -137,12 +143,18 @@ class Process:
         self._apply_cache_mode()
 
     async def start(self) -> None:
-        """Follow SIGHUP, show that this process lives, start its loops; waits for Redis as long as it takes."""
+        """Follow SIGHUP, show that this process lives, start its loops; waits for Redis as long as it takes.
+
+        Raises StartError when the keys there have a layout that this code does not know.
+        """
         follow_reloads(self.reload)
         self._show_zeros()
-        self._serving = Serving.begin(self._scrape, self.config)
+        self._serving = self._serving or begin_serving(self.config)
+        if self._serving is not None:
+            self._serving.asks(self._scrape)
         while True:
             try:
+                await layout.hold(self._links["other"], self.keys)
                 await self._refresh_switches()
                 await self.consumer.ensure_group()
                 await self._recovery.beat()
@@ -187,6 +199,7 @@ class Process:
         except StreamUnavailable:
             metrics.REDIS_ERRORS.labels("stop").inc()  # the heartbeat runs out by itself
         await self._sender.close()
+        await self._traces.close()
         await self._graph.close()
         await self._files.close()
         if self._serving is not None:

@@ -8,6 +8,8 @@ write to start a job, and a full Redis takes no writes: just then history has to
 """
 
 import asyncio
+import os
+import signal
 from typing import Any
 
 import msgspec
@@ -20,21 +22,31 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
+from whatshooked import logs
 from whatshooked.boot import calm_collector
+from whatshooked.errors import StartError
 from whatshooked.keys import Keys
 from workers.arq_keys import rename
 from workers.boot import boot
-from workers.process import Process
+from workers.process import Process, begin_serving
 
 asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
+# Before arq, which waits for Redis first: a worker that waits must not look like one that is gone.
+_serving = begin_serving(boot.config)
 _keys = Keys(boot.config.redis.prefix)
 rename(_keys.arq)
+log = logs.get("workers")
 
 
 async def on_startup(ctx: dict[str, Any]) -> None:
-    """Start the loops."""
-    ctx["process"] = Process(boot.config, boot.url)
-    await ctx["process"].start()
+    """Start the loops, or end the process: started anew it is refused before it comes here."""
+    ctx["process"] = Process(boot.config, boot.url, _serving)
+    try:
+        await ctx["process"].start()
+    except StartError as error:  # of a Redis that came after us
+        log.error(str(error))
+        os.kill(os.getpid(), signal.SIGTERM)
+        return
     calm_collector()
 
 

@@ -122,6 +122,5 @@ def _line(cached: Cached, refused: Mapping[str, Refused]) -> str:
         for hook, state in cached.hooks.items()
     )
     hooks += "".join(f" {hook}:reply refused({one.reason})" for hook, one in refused.items())
-    event = cached.event
-    what = f"{event.type:<20} {event.account_id}" if event else "unreadable"
+    what = f"{cached.type:<20} {cached.event.account_id}" if cached.event else cached.type
     return f"{cached.id:<20} {cached.state:<10} {what}  {hooks}".rstrip()

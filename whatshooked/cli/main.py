@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from whatshooked import __version__
 from whatshooked.cli.log_options import add_log, add_stats, add_tail
 from whatshooked.cli.message_options import add_messages, add_send
-from whatshooked.cli.options import add_account, add_doctor, add_init
+from whatshooked.cli.options import add_account, add_doctor, add_health, add_init
 from whatshooked.cli.simulate import options as simulate_options
 from whatshooked.errors import WhatsHookedError, exit_code
 
@@ -65,6 +65,7 @@ def build() -> argparse.ArgumentParser:
     add_init(commands, common, _call)
     add_doctor(commands, common, _call)
     add_account(commands, common, _call)
+    add_health(commands, common, _call)
     _config(commands, common)
     _cache(commands, common)
     _hooks(commands, common)
@@ -75,6 +76,7 @@ def build() -> argparse.ArgumentParser:
     add_stats(commands, common, _call)
     _forget(commands, common)
     _fsck(commands, common)
+    _backup(commands, common)
     simulate_options.declare(commands, _call)
     return parser
 
@@ -160,6 +162,21 @@ def _fsck(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", commo
     fsck = commands.add_parser("fsck", parents=[common], help="hold what Redis says of each event against itself")
     fsck.add_argument("--repair", action="store_true", help="mend what disagrees")
     fsck.set_defaults(does=_call("fsck", "fsck"))
+
+
+def _backup(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", common: argparse.ArgumentParser) -> None:
+    backup = commands.add_parser("backup", parents=[common], help="copy the whole state of this machine, while it runs")
+    backup.add_argument("folder", metavar="FOLDER", help="made by this command")
+    backup.set_defaults(does=_call("backup.command", "backup"))
+    restore = commands.add_parser("restore", parents=[common], help="put a backup back where nothing is")
+    restore.add_argument("folder", metavar="FOLDER", help="what `backup` made")
+    restore.add_argument(
+        "--send", action="store_true", help="send what waited then, though it may have been sent since the backup"
+    )
+    restore.add_argument(
+        "--doubt", action="store_true", help="redis.url was restored as well: do not send what waits there"
+    )
+    restore.set_defaults(does=_call("backup.command", "restore"))
 
 
 class _call:  # noqa: N801 - reads as what it does where a command is declared

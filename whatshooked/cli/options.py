@@ -1,4 +1,4 @@
-"""The options of `init`, `doctor` and `account`: apart from main.py for their number."""
+"""The options of `init`, `doctor`, `account` and `health`: apart from main.py for their number."""
 
 import argparse
 from collections.abc import Callable
@@ -53,6 +53,28 @@ def add_doctor(
     doctor.add_argument("--account", default="", metavar="ID", help="this account alone")
     doctor.add_argument("--json", action="store_true", help="one JSON object, for machines")
     doctor.set_defaults(does=call("doctor.command", "doctor"))
+
+
+def add_health(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]", common: argparse.ArgumentParser, call: Call
+) -> None:
+    """Add `health`."""
+    health = commands.add_parser(
+        "health", parents=[common], help="is the process on this machine well: for containers' health checks"
+    )
+    health.add_argument("--worker", action="store_true", help="ask a worker at metrics.port, not the web process")
+    health.add_argument("--host", default="", metavar="HOST", help="ask there (default as the config says)")
+    health.add_argument(
+        "--port", type=int, default=0, metavar="N", help="ask this port; the config is then not read at all"
+    )
+    health.add_argument(
+        "--patience",
+        type=float,
+        default=60.0,
+        metavar="SECONDS",
+        help="a worker's loop may stand still so long (default 60)",
+    )
+    health.set_defaults(does=call("health", "health"))
 
 
 def add_account(

@@ -4,6 +4,7 @@ model    every key: name, type, default, what it is for
 shapes   what a key's annotation may say of its value
 kinds    values with rules beyond their type
 load     file -> Config, by the steps that follow
+environment   what environment variables give where the file says nothing
 walk     each value against its key (values), `env:` and `file:` resolved (source)
 rules    what several keys must fit together in, and what is worth a warning
 schema   the JSON Schema, of the same Structs
@@ -24,6 +25,7 @@ from whatshooked.config.model import (
     Metrics,
     RedisConfig,
     Server,
+    TracesConfig,
 )
 from whatshooked.config.schema import schema
 
@@ -42,6 +44,7 @@ __all__ = [
     "Metrics",
     "RedisConfig",
     "Server",
+    "TracesConfig",
     "load",
     "schema",
 ]

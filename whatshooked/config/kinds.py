@@ -107,6 +107,13 @@ def _base_url(value: object) -> str:
     return text
 
 
+def _collector(value: object) -> str:
+    text = _url(value)
+    if "?" in text or "#" in text:
+        raise UnfitError("expected a URL without query and fragment: /v1/traces goes behind it")
+    return text
+
+
 def _hook_url(value: object) -> str:
     return _web_url(value)[0]
 
@@ -245,6 +252,7 @@ KINDS: Mapping[str, Kind] = {
     "code": Kind('a country code such as "1"', _text_or_int, _TEXT_OR_INT),
     "url": Kind("an http(s) URL with a host", _url, _WEB),
     "base_url": Kind("an http(s) URL with a host", _base_url, _WEB),
+    "collector": Kind("an http(s) URL with a host", _collector, _WEB),
     "hook_url": Kind("an http(s) URL with a host", _hook_url, _WEB),
     "redis_url": Kind("a URL such as redis://host:6379/0, rediss://host:6379/0 or unix:///path", _redis_url, _WEB),
     "storage": Kind("an object store such as s3://bucket/prefix, gs://bucket/prefix or az://container", _storage, _WEB),

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from whatshooked.config.environment import fill
 from whatshooked.config.model import Config, Document
 from whatshooked.config.rules import cautions, refusals, without_credentials
 from whatshooked.config.walk import Object, Place, Report, Walk
@@ -23,14 +24,16 @@ class Loaded(msgspec.Struct, frozen=True):
 
 
 def load(path: Path | str, *, environ: Mapping[str, str] | None = None, today: date | None = None) -> Loaded:
-    """Return the file's configuration with every `env:` and `file:` value read anew.
+    """Return the file's configuration with every `env:` and `file:` value, and the variables that fill gaps, read anew.
 
     `environ` is the process's own unless given, `today` (for the end of Graph API versions) the UTC day.
     Raises ConfigError with all faults, each "config.json: hooks[2].url: expected ..., got ...".
     """
     file = Path(path)
-    report = Report(file.name)
-    found = Walk(report, os.environ if environ is None else environ).value(_parsed(file), DOCUMENT, Place())
+    variables = os.environ if environ is None else environ
+    raw = _parsed(file)
+    report = Report(file.name, fill(raw, variables))
+    found = Walk(report, variables).value(raw, DOCUMENT, Place())
     if isinstance(found, dict):
         for place, text in refusals(found):
             report.fault(place, text)

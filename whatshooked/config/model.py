@@ -221,6 +221,21 @@ class Metrics(OurSection, frozen=True, kw_only=True):
     ] = None
 
 
+class TracesConfig(OurSection, frozen=True, kw_only=True):
+    """OpenTelemetry traces, from a webhook to each hook's answer; what is not set, the OTEL_* variables say."""
+
+    enabled: Annotated[bool, about("whether traces are made")] = False
+    endpoint: Annotated[
+        str | None,
+        kind("collector"),
+        about("an OTLP/HTTP collector such as http://collector:4318; else OTEL_EXPORTER_OTLP_ENDPOINT"),
+    ] = None
+    ratio: Annotated[
+        Annotated[float, Meta(ge=0, le=1)] | None,
+        about("share of webhooks that are traced; else OTEL_TRACES_SAMPLER, else all"),
+    ] = None
+
+
 class Document(Section, frozen=True, kw_only=True):
     """The whole file."""
 
@@ -235,6 +250,7 @@ class Document(Section, frozen=True, kw_only=True):
     log_format: Annotated[Literal["text", "json"], about("key=value lines or JSON lines")] = "text"
     redis: RedisConfig = field(default_factory=RedisConfig)
     metrics: Metrics = field(default_factory=Metrics)
+    traces: TracesConfig = field(default_factory=TracesConfig)
 
 
 class Config(Document, frozen=True, kw_only=True):

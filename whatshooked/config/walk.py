@@ -47,10 +47,14 @@ class Place(NamedTuple):
 
 
 class Report:
-    """Collects faults and warnings as whole lines that begin with the file's name and the key's path."""
+    """Collects faults and warnings as whole lines that begin with the file's name and the key's path.
 
-    def __init__(self, name: str) -> None:
+    `variables` holds, by path, the environment variables from which values came that the file does not set.
+    """
+
+    def __init__(self, name: str, variables: Mapping[str, str] | None = None) -> None:
         self.name = name
+        self._variables = variables or {}
         self.faults: list[str] = []
         self.warnings: list[str] = []
 
@@ -63,7 +67,8 @@ class Report:
         self.warnings.append(self._line(path, text))
 
     def _line(self, path: str, text: str) -> str:
-        return f"{self.name}: {path}: {text}" if path else f"{self.name}: {text}"
+        origin = f" (of the environment variable {self._variables[path]})" if path in self._variables else ""
+        return f"{self.name}: {path}{origin}: {text}" if path else f"{self.name}: {text}"
 
 
 class Walk:

@@ -13,6 +13,7 @@ import msgspec
 
 from whatshooked import events, logs
 from whatshooked.config import Config, EventLogger
+from whatshooked.errors import NewerEntry
 from whatshooked.eventlog.row import Place, Row, id_of
 from whatshooked.keys import FIRST_SHARD, Keys
 from whatshooked.meta import brief, phone
@@ -161,7 +162,7 @@ def _id(record: Record) -> str:
 def _brief(blob: bytes, event_id: str, *, payload: bool) -> Brief:
     try:
         return brief.of(events.decode(blob), event_id, payload=payload)
-    except (msgspec.MsgspecError, UnicodeDecodeError):  # a newer version's
+    except (msgspec.MsgspecError, UnicodeDecodeError, NewerEntry):
         return _NOTHING
     except Exception as error:  # no event may keep the rows of all others from being written
         log.bug("What the log shows of an event could not be told", error)

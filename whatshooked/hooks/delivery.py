@@ -1,7 +1,9 @@
 """One POST to one hook: the seam behind which the HTTP client (wire.py) stands."""
 
 import time
+from collections.abc import Mapping
 from datetime import timedelta
+from types import MappingProxyType
 from urllib.parse import quote, urlencode, urlsplit, urlunsplit
 
 import msgspec
@@ -13,6 +15,7 @@ from whatshooked.hooks import signing
 
 #: Bytes of an answer that are read: a reply of a hook is small, and an endless answer must cost nothing.
 ANSWER_LIMIT = 64 * 1024
+_NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 
 class Delivered(msgspec.Struct, frozen=True):
@@ -47,14 +50,25 @@ class Sender:
         await self._client.close()
 
     async def post(
-        self, hook: Hook, event_type: str, account_id: str, event_id: str, body: bytes, *, replay: bool = False
+        self,
+        hook: Hook,
+        event_type: str,
+        account_id: str,
+        event_id: str,
+        body: bytes,
+        *,
+        replay: bool = False,
+        headers: Mapping[str, str] = _NO_HEADERS,
     ) -> Result:
-        """Return what one attempt came to; never raises for what a receiver or the network does."""
+        """Return what one attempt came to; never raises for what a receiver or the network does.
+
+        The hook's own headers win over `headers`, whose names are in lower case.
+        """
         start = time.perf_counter()
-        headers = {"content-type": "application/json", **{k.lower(): v for k, v in hook.headers.items()}}
-        headers |= signing.headers(event_id, hook.id, int(time.time()), body, hook.secret, replay=replay)
+        own = {"content-type": "application/json", **headers, **{k.lower(): v for k, v in hook.headers.items()}}
+        own |= signing.headers(event_id, hook.id, int(time.time()), body, hook.secret, replay=replay)
         try:
-            request = self._client.request(hook.method, self._url(hook, event_type, account_id)).headers(headers)
+            request = self._client.request(hook.method, self._url(hook, event_type, account_id)).headers(own)
             sending = request.body_bytes(body).timeout(self._timeout(hook.timeout)).build_streamed()
             async with sending as response:
                 status: int = response.status

@@ -79,7 +79,7 @@ def decode_item(raw: bytes) -> dict[str, Any]:
     return found if isinstance(found, dict) else {"value": found}
 
 
-def event(item: Item, account_id: str, foreign: bool) -> Incoming:
+def event(item: Item, account_id: str, foreign: bool, trace: bytes | None = None) -> Incoming:
     """Return the event of an item of this account; `foreign` when Meta named a number that is none of ours."""
     head = _head(item.raw)
     sent = lenient.seconds(head.timestamp)
@@ -95,6 +95,7 @@ def event(item: Item, account_id: str, foreign: bool) -> Incoming:
         item.field if item.kind == "meta" else "",
         foreign,
         item.context,
+        trace,
     )
     digest = hashlib.blake2b(identity, digest_size=16).digest()
     if item.kind == "meta":

@@ -59,6 +59,7 @@ def worker(hooks: Iterable[str], accounts: Iterable[str], targets: Iterable[str]
     _show(metrics.LEFT_CACHE, ("too_old", "too_many", "cache_off", "hook_removed"))
     _show(metrics.MEDIA_FETCHES, _FETCHES)
     _show(metrics.GRAPH, ("0",))
+    _show(metrics.UNTOLD, ("redis",))
 
 
 def _began() -> None:

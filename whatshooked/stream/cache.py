@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from whatshooked import events
-from whatshooked.errors import StreamUnavailable
+from whatshooked.errors import NewerEntry, StreamUnavailable
 from whatshooked.events import Event
 from whatshooked.keys import GROUP, Keys
 from whatshooked.stream.link import Link, Reply, checked, named
@@ -35,7 +35,10 @@ class HookState:
 
 @dataclass(frozen=True, slots=True)
 class Cached:
-    """One cached event with the state of each hook that has not taken it; `event` is None when it cannot be read."""
+    """One cached event with the state of each hook that has not taken it.
+
+    `event` is None when it cannot be read, and `type` says why: `unreadable`, or `newer`, which a newer version reads.
+    """
 
     id: str
     event: Event | None
@@ -43,6 +46,14 @@ class Cached:
     hooks: dict[str, HookState]
     #: What is known of the message's file, None while nothing is.
     file: Record | None = None
+    is_newer: bool = False
+
+    @property
+    def type(self) -> str:
+        """Return the event's type, or why it has none here."""
+        if self.event is not None:
+            return self.event.type
+        return "newer" if self.is_newer else "unreadable"
 
 
 @dataclass(slots=True)
@@ -122,7 +133,7 @@ class Cache:
             for cached in await self.look(ids):
                 stats.counted += 1
                 stats.by_state[cached.state] += 1
-                stats.by_event[cached.event.type if cached.event else "unreadable"] += 1
+                stats.by_event[cached.type] += 1
                 stats.by_hook.update(cached.hooks.keys())
         return stats
 
@@ -164,7 +175,9 @@ def _cached(
         hook = states[i].decode()
         hooks[hook] = unpack(states[i + 1], due.get((event_id, hook)))
     state = state_of(hooks, unmatched is not None, poison is not None)
-    return Cached(event_id, read(entry[0][1][1]), state, hooks, record(file) if file else None)
+    blob = entry[0][1][1]
+    found = record(file) if file else None
+    return Cached(event_id, read(blob), state, hooks, found, is_newer=events.newer(blob) > 0)
 
 
 def state_of(hooks: dict[str, HookState], unmatched: bool, poison: bool) -> str:
@@ -189,5 +202,5 @@ def read(blob: bytes) -> Event | None:
     """Return an entry's event, or None when it is not readable."""
     try:
         return events.decode(blob)
-    except ValueError:  # msgspec's errors are ValueErrors
+    except (ValueError, NewerEntry):  # msgspec's errors are ValueErrors
         return None

@@ -2,6 +2,9 @@
 
 An entry passes through three hands: nobody's (not read), this process's (read, for milliseconds) and `_parked` (routed:
 its hooks are open and each has a due time). Only the middle one depends on a process, so only it needs recovery.
+
+An entry of a newer version goes from this process to a fourth, `_newer:VERSION`, which never lives: workers of that
+version and later ones recover it, at once or hours later; all others leave it alone.
 """
 
 from collections.abc import Iterable, Sequence
@@ -10,7 +13,8 @@ from enum import IntEnum
 
 import msgspec
 
-from whatshooked.keys import GROUP, MEDIA_HOOK, PARKED, Keys
+from whatshooked import events
+from whatshooked.keys import GROUP, MEDIA_HOOK, NEWER, PARKED, Keys
 from whatshooked.stream.activity import NOBODY, Activity, Note, began, packed, record
 from whatshooked.stream.link import Link, checked, named
 
@@ -151,13 +155,22 @@ class Consumer:
         now, *accepted = await self._link.run(self._link.scripts.route, keys, *args, *told)
         return Routed(now, {route.id for route, ok in zip(routes, accepted, strict=True) if ok})
 
+    async def hand_on(self, versions: dict[str, int]) -> int:
+        """Leave entries, versions by id, to workers that can read them; returns how many. Raises StreamUnavailable."""
+        rows = msgspec.msgpack.encode([(i, f"{NEWER}{version}") for i, version in versions.items()])
+        count: int = await self._link.run(self._link.scripts.newer, [self._keys.events], GROUP, self.name, rows)
+        return count
+
     async def dead_consumers(self) -> list[str]:
-        """Return the consumers whose process shows no sign of life; raises StreamUnavailable."""
+        """Return the consumers whose process shows no sign of life, and whose entries can be read here.
+
+        Raises StreamUnavailable.
+        """
         names = [
             named(row, b"name").decode()
             for row in await self._link.call("XINFO", "CONSUMERS", self._keys.events, GROUP)
         ]
-        others = [name for name in names if name not in (PARKED, self.name)]
+        others = [name for name in names if name not in (PARKED, self.name) and not _is_beyond_us(name)]
         alive = checked(await self._link.batch([("EXISTS", self._keys.alive(name)) for name in others]))
         return [name for name, lives in zip(others, alive, strict=True) if not lives]
 
@@ -175,6 +188,12 @@ class Consumer:
 async def ensure_group(link: Link, keys: Keys) -> None:
     """Create the group at the stream's beginning unless it is there; raises StreamUnavailable."""
     await link.run(link.scripts.group, [keys.events, keys.unmatched, keys.poison, keys.ledger], GROUP)
+
+
+def _is_beyond_us(consumer: str) -> bool:
+    """Return whether a consumer keeps entries for workers of a newer version than this."""
+    version = consumer.removeprefix(NEWER)
+    return consumer.startswith(NEWER) and (not version.isdecimal() or int(version) > events.ENTRY_VERSION)
 
 
 def _told(route: Route) -> tuple[int, bytes]:

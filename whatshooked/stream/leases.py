@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import msgspec
 from redis.exceptions import RedisError
 
-from whatshooked import logs
+from whatshooked import events, logs
 from whatshooked.keys import GROUP, MEDIA_HOOK, Keys
 from whatshooked.stream.activity import NOBODY, Activity, Note, packed
 from whatshooked.stream.link import Link, Reply, Script, checked
@@ -110,7 +110,8 @@ def _call(
     ]
     bounds = (wish.lease_ms, wish.to_poison, suspects if wish.suspects is None else wish.suspects, wish.most)
     told = (_began(wish.hook_id), packed(Note("event.poison", "", wish.hook_id, "poison"))) if activity.on else _UNTOLD
-    args = (GROUP, wish.hook_id, *bounds, msgspec.msgpack.encode(ids), MEDIA_HOOK, hold_ms, _LATE_MS, *told)
+    holds = (MEDIA_HOOK, hold_ms, _LATE_MS)
+    args = (GROUP, wish.hook_id, *bounds, msgspec.msgpack.encode(ids), *holds, *told, events.ENTRY_VERSION)
     return link.scripts.claim, names, args
 
 

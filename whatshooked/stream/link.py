@@ -65,6 +65,8 @@ class Scripts:
         self.budget = Script("budget")
         self.claim = Script("claim")
         self.recover = Script("recover")
+        self.newer = Script("newer")
+        self.layout = Script("layout")
         self.replay = Script("replay")
         self.discard = Script("discard")
         self.forget = Script("forget")

@@ -20,7 +20,7 @@ from whatshooked.meta.person import Person
 from whatshooked.stream.cache import read
 from whatshooked.stream.link import Link
 from whatshooked.stream.outbox_view import OutboxView, Place
-from whatshooked.stream.person_events import PersonEvents, Remove, named
+from whatshooked.stream.person_events import Found, PersonEvents, Remove, named
 from whatshooked.stream.person_keys import PersonKeys
 from whatshooked.stream.person_names import beside, is_name
 from whatshooked.stream.registry import known_accounts
@@ -96,7 +96,7 @@ async def erase(link: Link, keys: Keys, person: Person, remove: Remove, *, patie
         await others.erase(own)
         if found.own or found.of_others or others.counts.total() > before:
             continue
-        left = _left(found.busy, others)
+        left = _left(found, others)
         if not (found.busy or others.waiting) or time.monotonic() > deadline:
             break
         await asyncio.sleep(_PAUSE)
@@ -110,11 +110,14 @@ RUN_AGAIN = "run this again"
 _KEPT_COMING = f"Redis: events of this person kept coming in; {RUN_AGAIN}"
 
 
-def _left(busy: list[str], others: PersonKeys) -> list[str]:
+def _left(found: Found, others: PersonKeys) -> list[str]:
     """Return what the operator has to know, a sentence each."""
     left = []
-    if busy:
-        left.append(f"Redis: events of others that name them are in flight, {RUN_AGAIN}: {', '.join(busy)}")
+    if found.busy:
+        left.append(f"Redis: events of others that name them are in flight, {RUN_AGAIN}: {', '.join(found.busy)}")
+    if found.newer:
+        ids = ", ".join(found.newer)
+        left.append(f"Redis: events that only a newer version reads name them, {RUN_AGAIN} with that version: {ids}")
     if others.waiting:
         streams = ", ".join(sorted(others.waiting))
         left.append(f"Redis: readers of {streams} have not read all that names them; start a worker, {RUN_AGAIN}")

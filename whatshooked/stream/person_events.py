@@ -38,6 +38,8 @@ class Found(msgspec.Struct):
     own: list[str] = []
     of_others: Counter[str] = msgspec.field(default_factory=Counter)
     busy: list[str] = []
+    #: Ids of events that only a newer version can read: whose they are is not known here, and they are owed still.
+    newer: list[str] = []
 
 
 class PersonEvents:
@@ -56,6 +58,9 @@ class PersonEvents:
         async for rows in named(self._link, self._keys, self._person):
             own, others = [], []
             for event_id, blob in rows:
+                if events.newer(blob):
+                    found.newer.append(event_id)
+                    continue
                 event = read(blob)
                 # What cannot be read cannot be masked; it cannot be delivered either.
                 if event is None or is_own(event, self._person):

@@ -53,7 +53,7 @@ def view(cached: Cached, refused: Mapping[str, Refused] | None = None) -> EventV
     shown: Any = msgspec.Raw(flatten.payload(event, cached.id, _file(cached))) if event else None
     return EventView(
         cached.id,
-        event.type if event else "unreadable",
+        cached.type,
         event.account_id if event else "",
         received_at(cached.id),
         cached.state,

@@ -10,6 +10,7 @@ from litestar.openapi import OpenAPIConfig
 
 from whatshooked import __version__
 from whatshooked.config import Config
+from whatshooked.traces import App
 from whatshooked.web import auth, health, media, uploads
 from whatshooked.web.cache import CacheController
 from whatshooked.web.described import COMPONENTS, SECURITY, describe
@@ -30,7 +31,7 @@ Basic or an API key."""
 class Application:
     """Meta's webhooks go to `Webhook`, all else to Litestar: its way to a handler would cost a fifth of a webhook."""
 
-    def __init__(self, webhook: Webhook, litestar: Litestar, leave: Callable[[], None]) -> None:
+    def __init__(self, webhook: App, litestar: Litestar, leave: Callable[[], None]) -> None:
         self._webhook = webhook
         self._litestar = litestar
         #: Ends the answers that would go on for ever; for the server, before it waits for all others.
@@ -65,4 +66,4 @@ def create_app(config: Config, url: str) -> Application:
         logging_config=None,
     )
     describe(litestar)
-    return Application(Webhook(gateway), litestar, gateway.live.stop)
+    return Application(gateway.traces.served(Webhook(gateway)), litestar, gateway.live.stop)

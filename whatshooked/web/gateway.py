@@ -1,12 +1,14 @@
 """What one web process holds: the config of the moment, the accounts and their signers, and its way to Redis."""
 
 import asyncio
+import os
+import signal
 import time
 
 from whatshooked import logs, metrics
 from whatshooked.boot import follow_reloads, read_again
 from whatshooked.config import Config
-from whatshooked.errors import StreamUnavailable
+from whatshooked.errors import StartError, StreamUnavailable
 from whatshooked.hooks.hook import Hooks
 from whatshooked.keys import Keys
 from whatshooked.media.store import Store, open_store
@@ -14,6 +16,7 @@ from whatshooked.meta.accounts import Accounts
 from whatshooked.meta.signature import Signer
 from whatshooked.metrics import zeros
 from whatshooked.scrape import Scrape, Serving
+from whatshooked.stream import layout
 from whatshooked.stream.activity import Activity
 from whatshooked.stream.cache import Cache
 from whatshooked.stream.consume import ensure_group
@@ -25,6 +28,7 @@ from whatshooked.stream.outbox_upkeep import OutboxUpkeep
 from whatshooked.stream.refused import RefusedReplies
 from whatshooked.stream.registry import hooks_now, link_key
 from whatshooked.stream.replay import Operator
+from whatshooked.traces import open_traces
 from whatshooked.web.live import Live
 from whatshooked.web.readers import Readers
 
@@ -55,6 +59,7 @@ class Gateway:
         self._send = Link(url)
         self.link = Link(url)
         self.activity = Activity(lambda: self.config.event_logger.enabled)
+        self.traces = open_traces(config.traces, "web")
         self.intake = Intake(self._add, self.keys, self.activity)
         self.cache = Cache(self.link, self.keys)
         self.outbox = Outbox(self._send, self.keys, self.activity)
@@ -69,6 +74,7 @@ class Gateway:
         #: Where /metrics stands instead of the public port; a change of it wants a restart.
         self.metrics_port = config.metrics.port
         self._serving: Serving | None = None
+        self._knows_layout = False
         self._showing: asyncio.Task[None] | None = None
         self._watching: asyncio.Task[None] | None = None
         self._telling: asyncio.Task[None] | None = None
@@ -87,8 +93,11 @@ class Gateway:
         """Follow SIGHUP, and make the consumer group; Redis may come later, the workers make it then."""
         follow_reloads(self.reload)
         self._show_zeros()
-        self._serving = Serving.begin(self.scrape, self.config)
+        self._serving = Serving.begin(self.config)
+        if self._serving is not None:
+            self._serving.asks(self.scrape)
         try:
+            await self._hold_layout()
             await ensure_group(self.link, self.keys)
         except StreamUnavailable as error:
             log.warn("Redis does not answer yet: webhooks are refused until it does", error=str(error))
@@ -110,9 +119,10 @@ class Gateway:
         await self.scrape.close()
         await self.store.close()
         await self.link.close()
+        await self.traces.close()
 
     def reload(self) -> None:
-        """Read the config again, all of it or nothing; address, Redis and store of files stay until a restart."""
+        """Read the config again, all of it or nothing; what `boot._fixed` names stays until a restart."""
         found = read_again(self.config)
         metrics.RELOADS.labels("ok" if found else "refused").inc()
         if found is not None:
@@ -136,10 +146,25 @@ class Gateway:
     async def _look_who_watches(self) -> None:
         while True:
             try:
+                await self._hold_layout()
                 await self.activity.look(self.link, self.keys)
             except StreamUnavailable:
                 metrics.REDIS_ERRORS.labels("web").inc()
             await asyncio.sleep(_WATCHED_EVERY)
+
+    async def _hold_layout(self) -> None:
+        """End the process when Redis came after it and has keys of another layout; raises StreamUnavailable.
+
+        Started anew it is refused before it comes here.
+        """
+        if self._knows_layout:
+            return
+        try:
+            await layout.hold(self.link, self.keys)
+        except StartError as error:
+            log.error(str(error))
+            os.kill(os.getpid(), signal.SIGTERM)
+        self._knows_layout = True
 
     def streams(self) -> dict[str, tuple[str, str]]:
         """Return the activity streams of the events and of the accounts that the config has."""

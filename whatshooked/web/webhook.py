@@ -7,7 +7,6 @@ every event of the body.
 import asyncio
 import hmac
 import time
-from collections import Counter
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
@@ -129,11 +128,12 @@ class Webhook:
         raise _Refused("verify_token", 403, "verify_token does not match")
 
     async def _take(self, account: Account, body: bytes) -> None:
+        trace = self._gateway.traces.context()
         try:
             if len(body) <= LARGE:
-                additions, found = _additions(self._gateway.accounts, account, body)
+                additions, found = _additions(self._gateway.accounts, account, body, trace)
             else:
-                additions, found = await asyncio.to_thread(_additions, self._gateway.accounts, account, body)
+                additions, found = await asyncio.to_thread(_additions, self._gateway.accounts, account, body, trace)
         except NotAWebhook as error:
             raise _Refused("not_json", 400, str(error)) from error
         try:
@@ -143,12 +143,15 @@ class Webhook:
             log.seldom("error", "Webhook not taken, Meta will resend it", account_id=account.id, error=str(error))
             raise _Refused("unavailable", 503, "not stored, send again") from error
         _count(found, added)
+        self._gateway.traces.took(account.id, added)
         if log.debugs:
             for incoming, one in zip(found, added, strict=True):
                 _show(incoming.event, one)
 
 
-def _additions(accounts: Accounts, path: Account, body: bytes) -> tuple[list[Addition], list[Incoming]]:
+def _additions(
+    accounts: Accounts, path: Account, body: bytes, trace: bytes | None
+) -> tuple[list[Addition], list[Incoming]]:
     """Return a body's events, ready for the stream; raises NotAWebhook."""
     additions, found = [], []
     for item in payload.walk(body):
@@ -159,7 +162,7 @@ def _additions(accounts: Accounts, path: Account, body: bytes) -> tuple[list[Add
                 "warn", "Event of a foreign number dropped", account_id=path.id, phone_number_id=item.phone_number_id
             )
             continue
-        incoming = decode.event(item, owner.account_id, owner.foreign)
+        incoming = decode.event(item, owner.account_id, owner.foreign, trace)
         event = incoming.event
         additions.append(Addition(events.encode(event), incoming.identity, incoming.day, event.type, event.account_id))
         found.append(incoming)
@@ -172,7 +175,7 @@ def _count(found: list[Incoming], added: list[Added]) -> None:
     What was there already says nothing of that.
     """
     oldest: dict[str, int] = {}
-    leftovers: Counter[str] = Counter()
+    leftovers: dict[str, int] = {}
     for incoming, one in zip(found, added, strict=True):
         if not one.new:
             continue
@@ -180,7 +183,7 @@ def _count(found: list[Incoming], added: list[Added]) -> None:
         if when and when < oldest.get(kind, _NEVER):
             oldest[kind] = when
         if left := incoming.leftover or ("no_owner" if incoming.event.foreign else ""):
-            leftovers[left] += 1
+            leftovers[left] = leftovers.get(left, 0) + 1
     now = time.time()
     for kind, when in oldest.items():
         _lag[kind].observe(max(now - when, 0.0))

@@ -1,6 +1,6 @@
 """The sample receiver: answers "echo: ..." to what customers write, and tells the path of each message.
 
-python -m whatshooked.simulator.demo.receiver PORT SIMULATOR_URL
+python -m whatshooked.simulator.demo.receiver PORT SIMULATOR_URL [HOST]
 """
 
 import asyncio
@@ -82,9 +82,9 @@ def _say(lines: list[str]) -> None:
 
 
 def main() -> None:
-    """Serve on loopback until told to stop."""
-    port, simulator = int(sys.argv[1]), sys.argv[2]
-    config = uvicorn.Config(create_app(simulator), host="127.0.0.1", port=port, log_config=None, access_log=False)
+    """Serve until told to stop, on loopback unless another host is said (in a container all are wanted)."""
+    port, simulator, host = int(sys.argv[1]), sys.argv[2], (sys.argv[3:] or ["127.0.0.1"])[0]
+    config = uvicorn.Config(create_app(simulator), host=host, port=port, log_config=None, access_log=False)
     asyncio.run(uvicorn.Server(config).serve())
 
 

@@ -4,7 +4,7 @@
 -- KEYS: events, poison, due of the hook, due of the media hook, activity, then open of each candidate.
 -- ARGV: group, hook, lease (ms), leases without an outcome that make poison, suspects to take, leases to take, candidates (msgpack [id, ...]),
 --   media hook, hold (ms), how late a claim says that nobody was there (ms), packed notes of an attempt
---   that begins and of poison ("" when nobody wants to know).
+--   that begins and of poison ("" when nobody wants to know), the highest version of entries that is read here.
 --   suspect: an event whose last two leases had no outcome. Few are taken at once, or a killer's neighbours would be
 --   counted as killers with it.
 -- Answer: [[id, token, attempts, replay, leases without outcome before this one, blob, was the last of these just now], ...], ids that became poison, ids whose entry is gone.
@@ -32,6 +32,24 @@ local function hold_again(open, id, score)
   return true
 end
 
+-- An entry is a msgpack array that opens with its version.
+local function version_of(blob)
+  local head = string.byte(blob, 1) or 0
+  local at = head >= 0x90 and head <= 0x9f and 2 or head == 0xdc and 4
+  local version = at and string.byte(blob, at) or 0
+  return version <= 127 and version or 0
+end
+
+-- A newer version's workers take it: one that cannot read it must not count its attempts, nor have it stand at the head of
+-- what is due. It is put off by a twentieth of its age, a second to a minute; what waits for a file by the hold as well,
+-- so that a newer worker that comes at last fetches before it delivers.
+local function put_off(open, id)
+  local age = now - tonumber(string.match(id, '^(%d+)-'))
+  local delay = math.min(math.max(age / 20, 1000), 60000)
+  if hook ~= media and redis.call('HEXISTS', open, media) == 1 then delay = delay + tonumber(ARGV[9]) end
+  redis.call('ZADD', due, string.format('%.0f', now + delay), id)
+end
+
 for i, id in ipairs(cmsgpack.unpack(ARGV[7])) do
   local open = KEYS[5 + i]
   local score = redis.call('ZSCORE', due, id)
@@ -46,6 +64,8 @@ for i, id in ipairs(cmsgpack.unpack(ARGV[7])) do
       -- Nobody took it: the ledger misses it from now on.
       if redis.call('EXISTS', open) == 0 then redis.call('XACK', events, group, id) end
       vanished[#vanished + 1] = id
+    elseif version_of(entry[1][2][2]) > tonumber(ARGV[13]) then
+      put_off(open, id)
     elseif not hold_again(open, id, tonumber(score)) then
       local attempts, crashes, replay, rest = string.match(packed, '^.|(%d+)|(%d+)|(%d)|(.*)$')
       if tonumber(crashes) >= most then

@@ -1,0 +1,83 @@
+"""The manifests of ops/k8s/, read and put together as their users do it."""
+
+import functools
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.conftest import REPO
+
+K8S = REPO / "ops" / "k8s"
+COMPONENTS = sorted(path.name for path in (K8S / "components").iterdir())
+#: Groups that Kubernetes itself does not know.
+CUSTOM = ("keda.sh/v1alpha1", "monitoring.coreos.com/v1")
+
+Document = dict[str, Any]
+
+
+def missing(reason: str) -> None:
+    """Skip the test at home, fail it where everything has to be there."""
+    (pytest.fail if os.environ.get("WHATSHOOKED_CI") else pytest.skip)(reason)
+
+
+@functools.cache
+def documents() -> tuple[Document, ...]:
+    """Every manifest of base, components and example, as it stands in its file."""
+    files = [path for path in sorted(K8S.rglob("*.yaml")) if path.name != "kustomization.yaml"]
+    return tuple(one for path in files for one in yaml.safe_load_all(path.read_text()))
+
+
+def only(kind: str, name: str) -> Document:
+    """The one manifest of this kind and name."""
+    (found,) = (one for one in documents() if (one["kind"], one["metadata"]["name"]) == (kind, name))
+    return found
+
+
+def of_kind(*kinds: str) -> list[Document]:
+    """All manifests of these kinds."""
+    return [one for one in documents() if one["kind"] in kinds]
+
+
+def pods() -> dict[str, Document]:
+    """Workload -> its pod's template."""
+    workloads = of_kind("Deployment", "StatefulSet")
+    return {one["metadata"]["name"]: one["spec"]["template"] for one in workloads}
+
+
+def container(workload: str) -> Document:
+    """The container of a workload's pods; each has one."""
+    (found,) = pods()[workload]["spec"]["containers"]
+    return dict(found)
+
+
+def settings() -> dict[str, str]:
+    """The variables of the example's Secret."""
+    lines = (K8S / "example" / "secrets.env.example").read_text().splitlines()
+    return dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
+
+
+def copied(folder: Path) -> Path:
+    """Copy all into a folder, with the example's secrets filled in; returns the example."""
+    shutil.copytree(K8S, folder / "k8s")
+    example = folder / "k8s" / "example"
+    (example / "secrets.env.example").rename(example / "secrets.env")
+    return example
+
+
+def built(example: Path) -> list[Document]:
+    """What `kubectl apply -k` would apply."""
+    if shutil.which("kubectl") is None:
+        pytest.skip("no kubectl: its kustomize puts the manifests together")
+    said = run("kubectl", "kustomize", str(example))
+    assert said.returncode == 0, said.stderr
+    return list(yaml.safe_load_all(said.stdout))
+
+
+def run(*command: str, cwd: Path | None = None, stdin: str = "") -> "subprocess.CompletedProcess[str]":
+    """Run a program to its end, whatever that is."""
+    return subprocess.run(command, cwd=cwd, input=stdin, capture_output=True, text=True, timeout=300, check=False)

@@ -1,0 +1,311 @@
+"""Backup and restore: what was acknowledged before the backup is there again, whatever state it was in."""
+
+import asyncio
+import json
+import shutil
+import sqlite3
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests import files, meta
+from tests.commands import run
+from tests.conftest import Gateway, account, hook
+from tests.event_rows import section
+from tests.receiver import Receiver, status
+from tests.simulated import Meta
+from tests.streams import Rig, until
+from whatshooked.cli.backup import copying
+from whatshooked.embedded import Embedded
+from whatshooked.errors import CommandRefused
+from whatshooked.keys import Keys
+from whatshooked.stream import restored
+from whatshooked.stream.fsck import examine
+from whatshooked.stream.link import Link
+from whatshooked.stream.outbox_fsck import examine_outboxes
+
+MakeGateway = Callable[..., Gateway]
+
+
+def _document(folder: Path, prefix: str, *hooks: dict[str, Any], accounts: list[dict[str, Any]]) -> dict[str, Any]:
+    """A gateway whose whole state lies in a folder."""
+    return {
+        "server": {"host": "127.0.0.1", "port": 0, "auth_key": "api-key-of-the-tests"},
+        "whatsapp": accounts,
+        "hooks": list(hooks),
+        "redis": {"prefix": prefix},
+        "message_cache": {"data_path": str(folder / "cache")},
+        "media": {"data_path": str(folder / "media")},
+        "event_logger": section(folder, "file", "sqlite"),
+    }
+
+
+@asynccontextmanager
+async def running(folder: Path, prefix: str, document: dict[str, Any], *, workers: int = 1) -> AsyncIterator[Gateway]:
+    """The gateway on the embedded server of its own state."""
+    server = Embedded.open(folder / "cache")
+    found = Gateway(folder, server.url, prefix, document)
+    try:
+        await found.start(workers)
+        yield found
+    finally:
+        await found.stop()
+        server.close()
+
+
+async def _told(gateway: Gateway, keys: Keys) -> None:
+    """Return once both targets of the log have written what happened."""
+    async with Link(gateway.url) as link:
+
+        async def written() -> bool:
+            rows = await link.call("XINFO", "GROUPS", keys.activity)
+            last = (await link.call("XREVRANGE", keys.activity, "+", "-", "COUNT", 1))[0][0]
+            at = [row[row.index(b"last-delivered-id") + 1] for row in rows]
+            pending = [row[row.index(b"pending") + 1] for row in rows]
+            return len(at) == 2 and set(at) == {last} and pending == [0, 0]
+
+        await until(written, timeout=30)
+
+
+def _log_rows(folder: Path) -> tuple[set[str], set[str]]:
+    """The ids of the rows in files and database."""
+    with closing(sqlite3.connect(folder / "events.sqlite")) as database:
+        rows = {str(row[0]) for row in database.execute("SELECT ms || '-' || seq FROM event_logs")}
+    lines = (folder / "events" / "events.jsonl").read_text().splitlines()
+    return {str(json.loads(line)["id"]).rpartition(":")[2] for line in lines}, rows
+
+
+def _wipe(folder: Path) -> None:
+    for name in ("cache", "media", "events"):
+        shutil.rmtree(folder / name, ignore_errors=True)
+    for path in folder.glob("events.sqlite*"):
+        path.unlink()
+
+
+async def _fill(gateway: Gateway, link: Link, sim: Meta, receiver: Receiver, refusing: Receiver) -> None:
+    """Have three events wait, one of them with a file, one that nobody wants, one dead, and a message to be sent."""
+    await files.post(gateway, files.message(sim, files.stored(sim)), meta.text("one"), meta.text("two"))
+    assert (await gateway.post(meta.webhook(meta.value(statuses=[meta.status("read")])))).status_code == 200
+    await gateway.cached(3, state="waiting")
+    await gateway.cached(1, state="unmatched")
+
+    async def all_tried() -> bool:
+        return len(receiver.received) == 3 and len(refusing.received) >= 3
+
+    await until(all_tried)
+    await gateway.stop_workers()
+    await Rig(link, Keys(gateway.prefix), "good", "bad").dead("bad")
+    message = {"account_id": "silent", "to": "+4915112345678", "text": "hi"}
+    sent = await gateway.api("POST", "/api/send", json=message)
+    assert sent.status_code < 300, sent.text
+
+
+async def _state(gateway: Gateway, link: Link) -> tuple[dict[str, str], list[bytes], list[bytes]]:
+    """The cached events, and the keys that tell who owes and who took them."""
+    listed = {one["id"]: one["state"] for one in await gateway.cached(5)}
+    found = [await link.call("KEYS", f"*{gateway.prefix}*{kind}:*") for kind in ("open", "taken")]
+    return listed, sorted(found[0]), sorted(found[1])
+
+
+async def test_everything_comes_back(tmp_path: Path, prefix: str, keys: Keys, receiver: Receiver, sim: Meta) -> None:
+    """Waiting, dead, unmatched and finished shares of events, files, outgoing messages and the log are as they were."""
+    home, kept = tmp_path / "home", str(tmp_path / "kept")
+    home.mkdir()
+    async with Receiver(status(503)) as refusing:
+        hooks = [hook(i, r.url(), events=["message.received"]) for i, r in (("good", receiver), ("bad", refusing))]
+        accounts = [files.of_meta(sim), account(2, "silent", graph_url="http://127.0.0.1:9")]
+        document = _document(home, prefix, *hooks, accounts=accounts)
+        later = meta.webhook(meta.value(meta.text("after the backup")))
+        async with running(home, prefix, document) as gateway, Link(gateway.url) as link:
+            await _fill(gateway, link, sim, receiver, refusing)
+            before = await _state(gateway, link)
+            assert (await run("backup", kept, "-c", str(gateway.path))).code == 0
+            assert (await gateway.post(later)).status_code == 200
+        rows, pictures = _log_rows(home), files.on_disk(home / "media")
+        _wipe(home)
+        said = await run("restore", kept, "-c", str(home / "config.json"))
+        assert said.code == 0, said.err
+        assert "silent: 1 messages waited" in said.out
+        assert files.on_disk(home / "media") == pictures
+        assert [path.stat().st_nlink for path in pictures] == [2]  # its content is the same file, once
+        assert _log_rows(home) == rows
+        async with running(home, prefix, document, workers=0) as gateway, Link(gateway.url) as link:
+            assert await _state(gateway, link) == before
+            assert await examine(link, keys, ["good", "bad"], repair=False) == []
+            assert await examine_outboxes(link, keys, repair=False) == []
+            found = (await gateway.api("GET", "/api/messages")).json()["messages"]
+            assert [(one["state"], one["error"]) for one in found] == [("unknown", restored.ERROR)]
+            await _goes_on(gateway, later, receiver, refusing)
+            await _told(gateway, keys)
+        files_now, database_now = _log_rows(home)
+        assert rows[0] < files_now and rows[1] < database_now and files_now == database_now
+
+
+async def _goes_on(gateway: Gateway, later: bytes, receiver: Receiver, refusing: Receiver) -> None:
+    """What was owed is delivered, what came after the backup is new when it comes again, and who had one is spared."""
+    refusing.behave = status(200)
+    had = len(receiver.received)
+    assert (await gateway.post(later)).status_code == 200
+    await gateway.add_worker()
+    await gateway.api("POST", "/api/cache/replay")
+    await gateway.cached(1, state="unmatched", timeout=30)
+
+    async def only_unmatched() -> bool:
+        return len((await gateway.api("GET", "/api/cache")).json()["events"]) == 1
+
+    await until(only_unmatched, timeout=30)
+    assert sorted(one.json["text"] for one in receiver.received[had:]) == ["after the backup", "hello"]
+    assert {"one", "two", "hello", "after the backup"} <= {one.json["text"] for one in refusing.received}
+
+
+async def test_a_backup_under_traffic_has_all_that_was_acknowledged(
+    tmp_path: Path, prefix: str, keys: Keys, receiver: Receiver
+) -> None:
+    """While webhooks come in and the server writes its file anew: what was answered 200 before is in the backup."""
+    home, kept = tmp_path / "home", tmp_path / "kept"
+    home.mkdir()
+    document = _document(home, prefix, hook("h1", receiver.url()), accounts=[account()])
+    async with running(home, prefix, document) as gateway, Link(gateway.url) as link:
+        bodies = [meta.webhook(meta.value(meta.text(str(n)))) for n in range(400)]
+        answered: list[bytes] = []
+        stop = asyncio.Event()
+
+        async def traffic() -> None:
+            for body in bodies:
+                if stop.is_set():
+                    return
+                assert (await gateway.post(body)).status_code == 200
+                answered.append(body)
+
+        async def rewriting() -> None:
+            while not stop.is_set():
+                await link.batch([("BGREWRITEAOF",)])
+                await asyncio.sleep(0.02)
+
+        busy = asyncio.gather(traffic(), rewriting())
+        await until(lambda: _reached(answered, 60))
+        acknowledged = len(answered)
+        said = await run("backup", str(kept), "-c", str(gateway.path))
+        stop.set()
+        await busy
+        assert said.code == 0, said.err
+        assert acknowledged < len(answered)
+    _wipe(home)
+    assert (await run("restore", str(kept), "-c", str(home / "config.json"))).code == 0
+    async with running(home, prefix, document, workers=0) as gateway, Link(gateway.url) as link:
+        before = await link.call("XLEN", keys.events)
+        assert before >= acknowledged
+        for body in answered[:acknowledged]:
+            assert (await gateway.post(body)).status_code == 200
+        assert await link.call("XLEN", keys.events) == before  # known again, each
+        assert await examine(link, keys, ["h1"], repair=False) == []
+
+
+async def _reached(rows: list[bytes], count: int) -> bool:
+    return len(rows) >= count
+
+
+async def test_a_restore_overwrites_nothing(tmp_path: Path, prefix: str, receiver: Receiver) -> None:
+    """Where something lies nothing is restored; nor over a backup, nor from a part of one."""
+    home, kept = tmp_path / "home", tmp_path / "kept"
+    home.mkdir()
+    document = _document(home, prefix, hook("h1", receiver.url()), accounts=[account()])
+    async with running(home, prefix, document) as gateway:
+        await files.post(gateway, meta.text())
+        config = str(gateway.path)
+        assert (await run("backup", str(kept), "-c", config)).code == 0
+        refused = await run("backup", str(kept), "-c", config)
+        assert (refused.code, "is there already" in refused.err) == (1, True)
+    refused = await run("restore", str(kept), "-c", config)
+    assert (refused.code, "holds something: stop the gateway" in refused.err) == (1, True)
+    (kept / "backup.json").unlink()
+    refused = await run("restore", str(kept), "-c", config)
+    assert (refused.code, "no whole backup" in refused.err) == (1, True)
+    assert (kept / "config.json").stat().st_mode & 0o777 == 0o600 and kept.stat().st_mode & 0o777 == 0o700
+
+
+async def test_a_backup_is_of_one_prefix(tmp_path: Path, prefix: str, receiver: Receiver) -> None:
+    """Restored under another prefix it would look empty: it is refused."""
+    home, kept = tmp_path / "home", tmp_path / "kept"
+    home.mkdir()
+    document = _document(home, prefix, accounts=[account()])
+    async with running(home, prefix, document) as gateway:
+        assert (await run("backup", str(kept), "-c", str(gateway.path))).code == 0
+    document["redis"] = {"prefix": "other"}
+    (home / "config.json").write_text(json.dumps(document))
+    _wipe(home)
+    refused = await run("restore", str(kept), "-c", str(home / "config.json"))
+    assert (refused.code, f"its redis.prefix is {prefix}" in refused.err) == (1, True)
+
+
+async def test_what_lies_elsewhere_is_named(make_gateway: MakeGateway, tmp_path: Path) -> None:
+    """A Redis of one's own is no part of the backup, and it says so."""
+    found = make_gateway()
+    found.write()
+    said = await run("backup", str(tmp_path / "kept"), "-c", str(found.path))
+    assert said.code == 0 and "LEFT Redis: redis.url names a server of your own" in said.err
+
+
+async def test_what_waits_in_ones_own_redis_is_doubted_when_asked(
+    make_gateway: MakeGateway, tmp_path: Path, link: Link, keys: Keys
+) -> None:
+    """A Redis that was restored by its own means may send what was sent already, unless `--doubt` is said."""
+    found = make_gateway()
+    await found.start(workers=0)
+    message = {"account_id": "business", "to": "+4915112345678", "text": "hi"}
+    assert (await found.api("POST", "/api/send", json=message)).status_code < 300
+    kept = str(tmp_path / "kept")
+    await run("backup", kept, "-c", str(found.path))
+    for options, state in (([], "new"), (["--doubt"], "unknown")):
+        assert (await run("restore", kept, "-c", str(found.path), *options)).code == 0
+        assert [one["state"] for one in (await found.api("GET", "/api/messages")).json()["messages"]] == [state]
+    assert await examine_outboxes(link, keys, repair=False) == []
+
+
+#: Replaces the files of a folder as the server does, without end, in a process of its own: threads would wait for us.
+_REWRITER = """
+import itertools, pathlib, sys
+source, manifest = pathlib.Path(sys.argv[1]), sys.argv[2]
+for n in itertools.count(1):
+    for kind in ("base", "incr"):
+        (source / f"a.{n}.{kind}").write_text(str(n))
+    (source / "new").write_text(f"file a.{n}.base seq {n} type b\\nfile a.{n}.incr seq {n} type i\\n")
+    (source / "new").rename(source / manifest)
+    for kind in ("base", "incr"):
+        (source / f"a.{n - 1}.{kind}").unlink(missing_ok=True)
+    if n == 1:
+        print("begun", flush=True)
+"""
+
+
+def test_files_that_are_replaced_meanwhile_belong_together(tmp_path: Path) -> None:
+    """However often the server writes its file anew, a copy has one manifest's files, each of them whole."""
+    source = tmp_path / "appendonlydir"
+    source.mkdir()
+    command = [sys.executable, "-c", _REWRITER, str(source), copying.MANIFEST]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as server:
+        assert server.stdout is not None and server.stdout.readline() == b"begun\n"
+        try:
+            for n in range(200):
+                copy = tmp_path / f"copy-{n}"
+                copying.append_only(source, copy)
+                named = [line.split()[1] for line in (copy / copying.MANIFEST).read_text().splitlines()]
+                assert sorted(path.name for path in copy.iterdir()) == sorted([*named, copying.MANIFEST])
+                assert {(copy / name).read_text() for name in named} == {named[0].split(".")[1]}
+        finally:
+            server.kill()
+
+
+def test_a_file_that_never_holds_still_is_refused(tmp_path: Path) -> None:
+    """A manifest that names files which are gone gives no backup instead of half of one."""
+    source = tmp_path / "appendonlydir"
+    source.mkdir()
+    (source / copying.MANIFEST).write_text("file gone.aof seq 1 type b\n")
+    with pytest.raises(CommandRefused, match="try again"):
+        copying.append_only(source, tmp_path / "copy")
+    assert not (tmp_path / "copy").exists()

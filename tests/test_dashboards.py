@@ -1,0 +1,151 @@
+"""The dashboards: code and files agree, and each query finds data on a real Prometheus that watches a real gateway."""
+
+import json
+import re
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import promql_parser
+import pytest
+import pytest_asyncio
+import yaml
+
+from grafana.__main__ import FOLDER, boards
+from grafana.asked import filled, panels, queries
+from grafana.board import RUNBOOK, SOURCE_UID
+from grafana.picture import draw_all
+from grafana.picture.source import Source
+from grafana.runbook import SOURCE as RUNBOOK_FILE
+from grafana.runbook import sections
+from tests.conftest import REPO
+from tests.planted import ACCOUNT, REFUSED, planted
+
+#: Seconds that the story of faults takes.
+STORY = 30.0
+CHOSEN = {"hook": "crm", "account": REFUSED, "instance": ".*", "datasource": SOURCE_UID, "runbook": RUNBOOK}
+FILES = sorted(FOLDER.glob("*.json"))
+
+
+def read(path: Path) -> dict[str, Any]:
+    """A dashboard as Grafana gets it."""
+    found: dict[str, Any] = json.loads(path.read_text())
+    return found
+
+
+def texts(folder: Path) -> dict[str, str]:
+    """What stands in each picture."""
+    return {path.stem: "".join(ElementTree.parse(path).getroot().itertext()) for path in folder.glob("*.svg")}
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def watched(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Source]:
+    """A gateway whose faults have all happened, under the eyes of a Prometheus."""
+    async with planted(tmp_path_factory.mktemp("planted"), STORY) as stage:
+        begun = time.time()
+        await stage.play()
+        with Source(stage.prometheus.url, time.time(), time.time() - begun, 1.0) as source:
+            yield source
+
+
+def test_the_files_are_what_the_code_makes() -> None:
+    """Whoever changes grafana/*.py or ops/RUNBOOK.md runs `make dashboards`; no file is left over."""
+    made = {f"{board.name}.json": board.json() for board in boards()}
+    assert {path.name: path.read_text() for path in FILES} == made
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_every_panel_tells_what_is_right_and_what_to_do(path: Path) -> None:
+    """And those that show data have a unit, and a colour for what is wrong where a single number is shown."""
+    for panel in panels(read(path)):
+        if panel["type"] in ("row", "text"):
+            continue
+        assert "**Right:**" in panel["description"], panel["title"]
+        assert "**Else:**" in panel["description"], panel["title"]
+        assert panel["fieldConfig"]["defaults"].get("unit") or panel["type"] in ("table", "state-timeline")
+
+
+def test_links_lead_to_sections_of_the_runbook() -> None:
+    """Each panel's link names a heading of ops/RUNBOOK.md, and the panel of it in the runbook's own dashboard."""
+    headings = {heading.lower(): heading for heading, _ in sections(RUNBOOK_FILE.read_text())}
+    there = {panel["id"]: panel["title"] for panel in panels(read(FOLDER / "runbook.json"))}
+    linked = [link["url"] for path in FILES for panel in panels(read(path)) for link in panel.get("links") or []]
+    assert len(linked) > 50
+    for url in linked:
+        found = re.fullmatch(r"\$\{runbook:raw\}\?viewPanel=(\d+)#(\w+)", url)
+        assert found is not None, url
+        assert there[int(found[1])] == headings[found[2]]
+
+
+def test_the_dashboards_lead_to_one_another() -> None:
+    """Every link to a dashboard names one of ours, and a variable that it has."""
+    known = {(board := read(path))["uid"]: board for path in FILES}
+    text = "".join(path.read_text() for path in FILES)
+    named = re.findall(r'"/d/([\w-]+)\?var-(\w+)=', text)
+    assert {uid for uid, _ in named} == {"whatshooked-hook", "whatshooked-account"}
+    for uid, variable in named:
+        assert variable in [one["name"] for one in known[uid]["templating"]["list"]]
+
+
+def test_panels_do_not_overlap() -> None:
+    """Each has its own place in Grafana's grid of 24 columns, and an id of its own."""
+    for path in FILES:
+        taken: set[tuple[int, int]] = set()
+        found = panels(read(path))
+        for panel in found:
+            grid = panel["gridPos"]
+            assert grid["x"] + grid["w"] <= 24, panel["title"]
+            cells = {(grid["x"] + x, grid["y"] + y) for x in range(grid["w"]) for y in range(grid["h"])}
+            assert not cells & taken, panel["title"]
+            taken |= cells
+        assert len({panel["id"] for panel in found}) == len(found)
+
+
+def test_provisioning_names_what_the_dashboards_use() -> None:
+    """The data source's uid is that of the dashboards' variable, and its interval that of ops/prometheus.yml."""
+    provisioning = REPO / "grafana" / "provisioning"
+    (source,) = yaml.safe_load((provisioning / "datasources" / "prometheus.yml").read_text())["datasources"]
+    assert source["uid"] == SOURCE_UID
+    scraped = yaml.safe_load((REPO / "ops" / "prometheus.yml").read_text())["global"]["scrape_interval"]
+    assert source["jsonData"]["timeInterval"] == scraped
+    (provider,) = yaml.safe_load((provisioning / "dashboards" / "whatshooked.yml").read_text())["providers"]
+    assert provider["options"]["path"] == "/var/lib/grafana/dashboards"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_every_query_is_promql(path: Path) -> None:
+    """A parser of Prometheus' language takes each, variables filled in."""
+    values = CHOSEN | {
+        "__rate_interval": "20s",
+        "__interval": "5s",
+        "__range": "1h",
+        "__range_s": "3600",
+        "__interval_ms": "5000",
+    }
+    for asked in queries(read(path), values):
+        promql_parser.parse(asked.expr)
+
+
+@pytest.mark.asyncio(loop_scope="module")
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+async def test_every_query_finds_data(path: Path, watched: Source) -> None:
+    """Of panels, variables and marks: at least one series with a number, in the time in which all faults happened."""
+    board, own = read(path), watched.variables() | CHOSEN
+    either = zip(queries(board, own), queries(board, own | {"account": ACCOUNT}), strict=True)
+    nothing = [
+        f"{one.place}: {one.expr}" for one, other in either if not (watched.series(one) or watched.series(other))
+    ]
+    assert not nothing, "\n".join(nothing)
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_pictures_are_drawn_from_the_same_queries(watched: Source, tmp_path: Path) -> None:
+    """One of each dashboard with data; every panel's title stands in it."""
+    draw_all(watched, FOLDER, tmp_path, {"hook": "crm", "account": REFUSED})
+    drawn = texts(tmp_path)
+    assert sorted(drawn) == ["account", "hook", "path", "redis-workers"]
+    for name, said in drawn.items():
+        titles = [filled(panel["title"], CHOSEN) for panel in panels(read(FOLDER / f"{name}.json"))]
+        assert [title for title in titles if title not in said] == []
