@@ -19,7 +19,7 @@ from whatshooked.simulator.world.model import Media, Token
 #: Bytes of the disk that files lie on, and of the file that fills it.
 _DISK, _FILLED = 20_000_000, 18_600_000
 #: Records that are more than the log may keep waiting, in webhooks of so many messages.
-_MANY, _BATCH = 8_000, 100
+_MANY, _BATCH = 14_000, 200
 _ACCOUNTS = ("shop", "refused", "quiet", "ending", "unsure", "chatty")
 _HOOKS = ("crm", "failing", "slow", "off")
 #: What the subcode of a token says that was withdrawn.

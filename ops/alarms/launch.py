@@ -16,12 +16,14 @@ from typing import Any
 
 from workers.process import Process
 
-#: What can be made short: seconds between two checks of an account (connected, or not), and before each new try.
+#: What can be made short: seconds between two checks of an account (connected, or not), before each new try at a hook,
+#: and between two looks for files that have to go.
 WAITS = {
     "checks": ("workers.accounts", "EVERY"),
     "checks_failed": ("workers.accounts", "EVERY_FAILED"),
     "look": ("workers.accounts", "_LOOK"),
     "retries": ("whatshooked.hooks.retry", "SCHEDULE"),
+    "sweep": ("workers.files", "SWEEP_EVERY"),
 }
 #: The variable that names the file.
 HANG = "WHATSHOOKED_ALARMS_HANG"

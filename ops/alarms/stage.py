@@ -33,6 +33,8 @@ REPO = Path(__file__).parent.parent.parent
 API_KEY = "api-key-of-the-alarms"
 JOBS = {"serve": "whatshooked-web", "worker": "whatshooked-worker"}
 _START = 30.0
+#: The longest pause of a loop, by the same scale as the age at which a loop that stands still is an alarm.
+_WAITS = {"sweep": 10}
 
 
 @dataclass(frozen=True)
@@ -116,7 +118,7 @@ class Stage:
             "PYTHONPATH": str(REPO),
             HANG: str(self.folder / "hang"),
         }
-        waits = [f"{name}={json.dumps(value)}" for name, value in self.plan.waits.items()]
+        waits = [f"{name}={json.dumps(value)}" for name, value in {**_WAITS, **self.plan.waits}.items()]
         with (self.folder / f"{kind}.log").open("ab") as log:
             self._running[kind] = subprocess.Popen(
                 tied([sys.executable, "-m", "ops.alarms.launch", *waits, "--", kind]),

@@ -61,7 +61,7 @@ async def _file_again(stage: Stage) -> None:
 
 
 async def _acknowledge(stage: Stage) -> None:
-    ids = await stage.link.call("ZRANGE", stage.keys.due(_STUBBORN), 0, 0)
+    ids = await stage.link.call("ZREVRANGE", stage.keys.due(_STUBBORN), 0, 0)
     await stage.link.call("XACK", stage.keys.events, GROUP, ids[0])
 
 
@@ -70,7 +70,7 @@ async def _repair(stage: Stage) -> None:
 
 
 async def _delete(stage: Stage) -> None:
-    ids = await stage.link.call("ZRANGE", stage.keys.due(_STUBBORN), 0, 0)
+    ids = await stage.link.call("ZREVRANGE", stage.keys.due(_STUBBORN), 0, 0)
     await stage.link.call("XDEL", stage.keys.events, ids[0])
     await stage.link.call("ZADD", stage.keys.due(_STUBBORN), "XX", 0, ids[0])
 
