@@ -1,5 +1,5 @@
 # Each target makes or renews .venv first (ops/setup.sh); nothing else is needed but Python 3.11 and the registry.
-.PHONY: help run test check bench prove lock docs dashboards
+.PHONY: help run test check bench prove lock docs dashboards alarms
 .DEFAULT_GOAL := help
 
 PYTHON_HERE := .venv/bin/python
@@ -38,6 +38,10 @@ lock: ## write the locks anew from pyproject.toml (ARGS=--upgrade)
 docs: ## write docs/configuration.md from the config's own model
 	@sh ops/setup.sh dev
 	@$(PYTHON_HERE) -m ops.docs
+
+alarms: ## make every fault, see its alarm come and go (ARGS=--write puts the table into docs/alarms.md)
+	@sh ops/setup.sh dev
+	@$(PYTHON_HERE) -m ops.alarms $(ARGS)
 
 dashboards: ## write grafana/dashboards from grafana/*.py and ops/RUNBOOK.md
 	@sh ops/setup.sh dev

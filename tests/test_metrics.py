@@ -13,7 +13,7 @@ from tests.conftest import Gateway, account, hook
 from tests.receiver import Receiver, status
 from tests.scraped import read, scrape
 from tests.streams import until
-from whatshooked.keys import Keys
+from whatshooked.keys import GROUP, Keys
 from whatshooked.scrape import Scrape
 from whatshooked.stream.link import Link
 
@@ -78,6 +78,34 @@ async def test_the_installation_is_shown_as_redis_has_it(
     assert left["whatshooked_hook_active", "file", "h1"] == 1
     assert ("whatshooked_account_connected", "shop") not in left
     await other.close()
+
+
+async def test_what_no_hook_wanted_has_no_age(make_gateway: MakeGateway, receiver: Receiver, link: Link) -> None:
+    """The oldest cached event is one that a hook wants: what none wanted lies there as it should, for days."""
+    gateway = make_gateway(hook("h1", receiver.url(), events=["message.received"]))
+    await gateway.start(workers=1)
+    await gateway.post(meta.webhook(meta.value(statuses=[meta.status()])))
+    (unwanted,) = await gateway.cached(1, state="unmatched")
+    await asyncio.sleep(1.1)  # an age is told in whole seconds of Redis' clock
+    assert (await scrape(gateway))["whatshooked_cache_oldest_seconds",] == 0
+    receiver.behave = status(503)
+    await gateway.post(meta.webhook(meta.value(meta.text())))
+    wanted = next(one for one in await gateway.cached(2) if one["id"] != unwanted["id"])
+    await asyncio.sleep(1.1)
+    age = await link.now() / 1000 - int(wanted["id"].partition("-")[0]) / 1000
+    assert (await scrape(gateway))["whatshooked_cache_oldest_seconds",] == pytest.approx(age, abs=1.0)
+
+
+async def test_an_event_that_was_acknowledged_by_hand_is_unaccounted_for(
+    gateway: Gateway, receiver: Receiver, link: Link, keys: Keys
+) -> None:
+    """XACK takes it out of the cache, and no hook has it: the metric says how many there are of that kind."""
+    receiver.behave = status(503)
+    await gateway.post(meta.webhook(meta.value(meta.text())))
+    (cached,) = await gateway.cached(1)
+    assert (await scrape(gateway))["whatshooked_events_unaccounted",] == 0
+    await link.call("XACK", keys.events, GROUP, cached["id"])
+    assert (await scrape(gateway))["whatshooked_events_unaccounted",] == 1
 
 
 async def test_one_look_takes_as_many_round_trips_with_many_hooks(
