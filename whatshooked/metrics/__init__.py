@@ -12,6 +12,7 @@ from whatshooked.metrics import folder
 folder.join()  # before the first metric is made: the library then gives it its place
 
 _FAST = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15, 30, 60)
+_LATER = (300, 900, 3_600, 14_400, 86_400)
 _SLOW = (0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3_600, 14_400, 86_400, 604_800)
 
 #: Falls to nothing on a busy number: see whether Meta reaches us and the WABA is subscribed.
@@ -34,7 +35,10 @@ ATTEMPTS = Counter("whatshooked_attempts", "Attempts at hooks, by result", ["hoo
 ATTEMPT_SECONDS = Histogram("whatshooked_attempt_seconds", "Time of one attempt (seconds)", ["hook"], buckets=_FAST)
 #: Grows while deliveries wait: too few workers, or a hook that is slow or down.
 DELIVERY_SECONDS = Histogram(
-    "whatshooked_delivery_seconds", "From the event's append to the hook's 2xx (seconds)", ["hook"], buckets=_FAST
+    "whatshooked_delivery_seconds",
+    "From the event's append to the hook's 2xx (seconds)",
+    ["hook"],
+    buckets=(*_FAST, *_LATER),
 )
 #: Events given up after the last retry; they wait in the cache: mend the hook, then replay.
 DEAD = Counter("whatshooked_dead", "Events given up at a hook", ["hook"])
@@ -62,7 +66,7 @@ SENT = Counter("whatshooked_messages", "Sends of messages, by kind and what came
 SENT_SECONDS = Histogram(
     "whatshooked_send_seconds",
     "From a message's entry into the outbox to Meta's acceptance (seconds)",
-    buckets=(*_FAST, 300, 900, 3_600),
+    buckets=(*_FAST, *_LATER),
 )
 #: See the code's hint in GET /api/messages?state=failed; 131047 wants a template, 131026 has no WhatsApp, 0: no code.
 FAILED = Counter("whatshooked_messages_refused", "Messages that Meta refused, at once or later, by code", ["code"])
