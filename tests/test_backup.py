@@ -270,11 +270,22 @@ async def test_a_backup_is_of_one_prefix(tmp_path: Path, prefix: str, receiver: 
 
 
 async def test_what_lies_elsewhere_is_named(make_gateway: MakeGateway, tmp_path: Path) -> None:
-    """A Redis of one's own is no part of the backup, and it says so."""
-    found = make_gateway()
+    """A Redis of one's own is no part of the backup: it is refused until somebody says so, and told even then."""
+    found, kept = make_gateway(), tmp_path / "kept"
     found.write()
-    said = await run("backup", str(tmp_path / "kept"), "-c", str(found.path))
+    refused = await run("backup", str(kept), "-c", str(found.path))
+    assert (refused.code, "the rest with --without-redis" in refused.err) == (1, True)
+    assert not kept.exists()
+    said = await run("backup", str(kept), "--without-redis", "-c", str(found.path))
     assert said.code == 0 and "LEFT Redis: redis.url names a server of your own" in said.err
+
+
+async def test_the_server_of_ours_is_always_in_a_backup(tmp_path: Path, prefix: str) -> None:
+    """`--without-redis` would leave out events that nothing else backs up."""
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(_document(tmp_path, prefix, accounts=[account()])))
+    refused = await run("backup", str(tmp_path / "kept"), "--without-redis", "-c", str(path))
+    assert (refused.code, "leave --without-redis out" in refused.err) == (1, True)
 
 
 async def test_what_waits_in_ones_own_redis_is_doubted_when_asked(
@@ -286,7 +297,7 @@ async def test_what_waits_in_ones_own_redis_is_doubted_when_asked(
     message = {"account_id": "business", "to": "+4915112345678", "text": "hi"}
     assert (await found.api("POST", "/api/send", json=message)).status_code < 300
     kept = str(tmp_path / "kept")
-    await run("backup", kept, "-c", str(found.path))
+    assert (await run("backup", kept, "--without-redis", "-c", str(found.path))).code == 0
     for options, state in (([], "new"), (["--doubt"], "unknown")):
         assert (await run("restore", kept, "-c", str(found.path), *options)).code == 0
         assert [one["state"] for one in (await found.api("GET", "/api/messages")).json()["messages"]] == [state]

@@ -34,6 +34,7 @@ def backup(options: argparse.Namespace) -> int:
     config, folder = load(config_path()).config, Path(options.folder).absolute()
     if folder.exists():
         raise CommandRefused(f"{folder} is there already: name a folder that is not")
+    _see_who_has_redis(config, is_left=options.without_redis)
     part = folder.with_name(folder.name + _PART)
     began = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     try:
@@ -80,6 +81,17 @@ def restore(options: argparse.Namespace) -> int:
             print(f"LEFT {name}: the config has it elsewhere, put it there by its own means", file=sys.stderr)
     _tell_left(config)
     return 0
+
+
+def _see_who_has_redis(config: Config, *, is_left: bool) -> None:
+    """Refuse a backup without the events whose maker may believe that it has them; raises CommandRefused."""
+    if config.redis.url and not is_left:
+        raise CommandRefused(
+            "redis.url names a server of your own, and the events are there alone: back it up first, where it runs, "
+            "then the rest with --without-redis"
+        )
+    if is_left and not config.redis.url:
+        raise CommandRefused("without redis.url the server is ours, and belongs to the backup: leave --without-redis out")
 
 
 def _copied(name: str, place: Path, into: Path) -> bool:
