@@ -11,19 +11,21 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 from whatshooked import logs, metrics
 from whatshooked.config import Config
+from whatshooked.config.rules import days_of_version
 from whatshooked.errors import StreamUnavailable
 from whatshooked.keys import Keys
 from whatshooked.metrics import facts, folder
 from whatshooked.metrics.facts import Known
 from whatshooked.metrics.shown import exposition
 from whatshooked.stream.link import Link
-from whatshooked.stream.standing import Standing, settled
+from whatshooked.stream.standing import Standing
 
 log = logs.get("metrics")
 
@@ -65,7 +67,7 @@ class Scrape:
     async def _ask(self) -> list[Known]:
         config = self._config()
         of_redis, of_disks = await asyncio.gather(self._ask_redis(), self._ask_disks(config))
-        return [*of_redis, *of_disks, *settled(config)]
+        return [*of_redis, *of_disks, *of_config(config)]
 
     async def _ask_redis(self) -> list[Known]:
         try:
@@ -87,6 +89,17 @@ class Scrape:
 
     def _asked(self, _: "asyncio.Task[list[Known]]") -> None:
         self._asking = None
+
+
+def of_config(config: Config) -> list[Known]:
+    """Return what the config and the clock know, whether Redis is there or not."""
+    today, cache = datetime.now(UTC).date(), config.message_cache
+    found = [Known(facts.CACHE_LIMIT, (), cache.max_events if cache.enabled else 0)]
+    for account in config.whatsapp:
+        if account.business_api is not None:
+            days = days_of_version(account.business_api.api_version, today)
+            found.append(Known(facts.VERSION_DAYS, (account.id,), float("inf") if days is None else days))
+    return found
 
 
 def disks(config: Config) -> Iterator[Known]:

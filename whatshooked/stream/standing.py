@@ -2,14 +2,12 @@
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import NamedTuple
 
 import msgspec
 
 from whatshooked import events
 from whatshooked.config import Account, Config
-from whatshooked.config.rules import days_of_version
 from whatshooked.errors import StreamUnavailable
 from whatshooked.hooks.hook import Switch, is_active
 from whatshooked.keys import GROUP, MEDIA_HOOK, Keys
@@ -17,7 +15,7 @@ from whatshooked.metrics import facts
 from whatshooked.metrics.facts import Known
 from whatshooked.stream.cache import Cache
 from whatshooked.stream.consume import ALIVE_SECONDS
-from whatshooked.stream.durability import facts as told
+from whatshooked.stream.durability import info_lines
 from whatshooked.stream.follow import lags, shards
 from whatshooked.stream.ledger import balance
 from whatshooked.stream.link import Command, Link, Reply, checked
@@ -142,17 +140,6 @@ class Standing:
         ]
 
 
-def settled(config: Config) -> list[Known]:
-    """Return what the config and the clock know, whether Redis is there or not."""
-    today, cache = datetime.now(UTC).date(), config.message_cache
-    found = [Known(facts.CACHE_LIMIT, (), cache.max_events if cache.enabled else 0)]
-    for account in config.whatsapp:
-        if account.business_api is not None:
-            days = days_of_version(account.business_api.api_version, today)
-            found.append(Known(facts.VERSION_DAYS, (account.id,), float("inf") if days is None else days))
-    return found
-
-
 def _seen(replies: list[Reply]) -> _Seen:
     # A server of somebody else's may keep its settings to itself; before the first event there is no group.
     clock, info, fsync, hooks, switches, unmatched, poison, pending, media, *accounts = replies
@@ -161,7 +148,7 @@ def _seen(replies: list[Reply]) -> _Seen:
         raise StreamUnavailable(str(pending)) from pending
     return _Seen(
         int(clock[0]),
-        {} if isinstance(info, Exception) else told(info.decode(errors="replace")),
+        {} if isinstance(info, Exception) else info_lines(info.decode(errors="replace")),
         "" if isinstance(fsync, Exception) or len(fsync) < 2 else fsync[1].decode(),
         [name.decode() for name in hooks],
         dict(_switches(switches)),

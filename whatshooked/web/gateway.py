@@ -1,13 +1,11 @@
 """What one web process holds: the config of the moment, the accounts and their signers, and its way to Redis."""
 
 import asyncio
-import os
-import signal
 import time
 from collections.abc import Sequence
 
 from whatshooked import logs, metrics
-from whatshooked.boot import follow_reloads, read_again
+from whatshooked.boot import end, follow_reloads, read_again
 from whatshooked.config import Config
 from whatshooked.errors import StartError, StreamUnavailable
 from whatshooked.hooks.hook import Hooks
@@ -154,17 +152,13 @@ class Gateway:
             await asyncio.sleep(_WATCHED_EVERY)
 
     async def _hold_layout(self) -> None:
-        """End the process when Redis came after it and has keys of another layout; raises StreamUnavailable.
-
-        Started anew it is refused before it comes here.
-        """
+        """End the process when Redis came after it and has keys of another layout; raises StreamUnavailable."""
         if self._knows_layout:
             return
         try:
             await layout.hold(self.link, self.keys)
         except StartError as error:
-            log.error(str(error))
-            os.kill(os.getpid(), signal.SIGTERM)
+            end(error)
             return
         self._knows_layout = True
 
