@@ -1,10 +1,12 @@
 """Scrapes are answered whatever hangs or is away, on a port of their own if wanted, by one process for all."""
 
 import asyncio
+import contextlib
 import os
 import signal
 import socket
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,7 +21,7 @@ from tests.receiver import Receiver
 from tests.scraped import Shown, read, scrape, scrape_port
 from tests.streams import until
 from whatshooked.keys import Keys
-from whatshooked.scrape import Scrape, disks
+from whatshooked.scrape import _CLIENTS, Scrape, disks
 
 MakeGateway = Callable[..., Gateway]
 Process = subprocess.Popen[str]
@@ -197,3 +199,25 @@ async def until_shown(web: Gateway, port: int, key: tuple[str, ...], value: floa
             if found.get(key) == value:
                 return found
             await asyncio.sleep(0.1)
+
+
+async def test_clients_that_say_nothing_take_no_room_for_long(make_gateway: MakeGateway, port: int) -> None:
+    """Thirty that connect and wait hold a few threads, and a scrape is answered when these have been given up."""
+    gateway = make_gateway(metrics={"host": "127.0.0.1", "port": port})
+    await gateway.start(workers=0)
+
+    async def is_served() -> bool:
+        return await scrape_port(gateway.client, port) is not None
+
+    await until(is_served)
+    before = threading.active_count()
+    with contextlib.ExitStack() as silent:
+        for _ in range(30):
+            silent.enter_context(socket.create_connection(("127.0.0.1", port)))
+
+        async def are_seen() -> bool:
+            return threading.active_count() > before
+
+        await until(are_seen)
+        assert threading.active_count() <= before + _CLIENTS
+        await until(is_served)

@@ -31,7 +31,9 @@ CONTENT_TYPE = "text/plain; version=0.0.4"
 #: Seconds that one look at Redis may take, and that the serving thread waits for it.
 PATIENCE, _WAIT = 1.0, 1.3
 #: Seconds between two tries to serve the port, and after which a client that says nothing is left alone.
-_AGAIN, _SILENCE = 0.5, 10.0
+_AGAIN, _SILENCE = 0.5, 2.0
+#: Clients that are answered at the same time: anybody who reaches the port must not take the process's descriptors.
+_CLIENTS = 16
 
 
 class Scrape:
@@ -154,9 +156,12 @@ class Serving(threading.Thread):
         """Wait for the turn, serve, until told to stop."""
         there = folder.given()
         while not self._stopping.is_set():
-            with folder.held(there / f"port-{self._address[1]}.lock") if there else nullcontext(True) as is_ours:
-                if is_ours:
-                    self._serve()
+            try:
+                with folder.held(there / f"port-{self._address[1]}.lock") if there else nullcontext(True) as is_ours:
+                    if is_ours:
+                        self._serve()
+            except OSError as error:  # the folder is gone, or the port somebody else's
+                self._say_once(error)
             self._stopping.wait(_AGAIN)
 
     def text(self) -> bytes:
@@ -171,11 +176,7 @@ class Serving(threading.Thread):
             return exposition([])
 
     def _serve(self) -> None:
-        try:
-            server = _Server(self._address, self.text)
-        except OSError as error:
-            self._say_once(error)
-            return
+        server = _Server(self._address, self.text)
         self._said = ""
         log.info("Serving metrics", address=f"{self._address[0]}:{server.server_port}/metrics")
         with server:
@@ -196,6 +197,7 @@ class _Server(ThreadingHTTPServer):
     timeout = _AGAIN
 
     def __init__(self, address: tuple[str, int], text: Callable[[], bytes]) -> None:
+        self._room = threading.BoundedSemaphore(_CLIENTS)
         self.address_family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
         self.text = text
         super().__init__(address, _Handler)
@@ -206,6 +208,24 @@ class _Server(ThreadingHTTPServer):
         self.socket.bind(self.server_address)
         self.server_address = self.socket.getsockname()
         self.server_port = self.server_address[1]
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Answer a client in a thread of its own; one too many is hung up on."""
+        if not self._room.acquire(blocking=False):
+            self.shutdown_request(request)
+            return
+        try:
+            super().process_request(request, client_address)
+        except BaseException:
+            self._room.release()
+            raise
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        """Make room when the client has its answer."""
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._room.release()
 
     def handle_error(self, *_: Any) -> None:
         """A client that went away is nobody's trouble."""

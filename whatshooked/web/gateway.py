@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import time
+from collections.abc import Sequence
 
 from whatshooked import logs, metrics
 from whatshooked.boot import follow_reloads, read_again
@@ -21,7 +22,7 @@ from whatshooked.stream.activity import Activity
 from whatshooked.stream.cache import Cache
 from whatshooked.stream.consume import ensure_group
 from whatshooked.stream.follow import shards
-from whatshooked.stream.intake import Intake
+from whatshooked.stream.intake import Added, Addition, Intake
 from whatshooked.stream.link import Link
 from whatshooked.stream.outbox import Outbox
 from whatshooked.stream.outbox_upkeep import OutboxUpkeep
@@ -164,7 +165,14 @@ class Gateway:
         except StartError as error:
             log.error(str(error))
             os.kill(os.getpid(), signal.SIGTERM)
+            return
         self._knows_layout = True
+
+    async def take(self, additions: Sequence[Addition]) -> list[Added]:
+        """Add events to the stream; raises StreamUnavailable, also while nobody has looked at the keys' layout yet."""
+        if not self._knows_layout:
+            raise StreamUnavailable("the layout of its keys is not known yet")
+        return await self.intake.add(additions)
 
     def streams(self) -> dict[str, tuple[str, str]]:
         """Return the activity streams of the events and of the accounts that the config has."""
