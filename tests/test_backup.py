@@ -265,7 +265,7 @@ async def test_the_server_of_ours_is_always_in_a_backup(tmp_path: Path, prefix: 
 async def test_what_waits_in_ones_own_redis_is_doubted_when_asked(
     make_gateway: MakeGateway, tmp_path: Path, link: Link, keys: Keys
 ) -> None:
-    """A Redis that was restored by its own means may send what was sent already, unless `--doubt` is said."""
+    """A Redis that was restored by its own means may send what was sent already, unless `--doubt` is said, also alone."""
     found = make_gateway()
     await found.start(workers=0)
     message = {"account_id": "business", "to": "+4915112345678", "text": "hi"}
@@ -275,6 +275,11 @@ async def test_what_waits_in_ones_own_redis_is_doubted_when_asked(
     for options, state in (([], "new"), (["--doubt"], "unknown")):
         assert (await run("restore", kept, "-c", str(found.path), *options)).code == 0
         assert [one["state"] for one in (await found.api("GET", "/api/messages")).json()["messages"]] == [state]
+    assert (await found.api("POST", "/api/send", json=message)).status_code < 300
+    refused = await run("restore", "-c", str(found.path))
+    assert (refused.code, "name the folder of a backup" in refused.err) == (1, True)
+    alone = await run("restore", "--doubt", "-c", str(found.path))
+    assert (alone.code, "1 messages waited" in alone.out) == (0, True)
     assert await examine_outboxes(link, keys, repair=False) == []
 
 
