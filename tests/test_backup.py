@@ -265,7 +265,7 @@ async def test_the_server_of_ours_is_always_in_a_backup(tmp_path: Path, prefix: 
 async def test_what_waits_in_ones_own_redis_is_doubted_when_asked(
     make_gateway: MakeGateway, tmp_path: Path, link: Link, keys: Keys
 ) -> None:
-    """A Redis restored by its own means may send what was sent already, unless told to `--doubt`, with a backup or not."""
+    """A Redis restored by its own means may send what was sent already, unless `--doubt` is said, folder or none."""
     found = make_gateway()
     await found.start(workers=0)
     message = {"account_id": "business", "to": "+4915112345678", "text": "hi"}
