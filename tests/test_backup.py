@@ -338,7 +338,7 @@ async def test_the_server_of_ours_is_always_in_a_backup(tmp_path: Path, prefix: 
 async def test_what_waits_in_ones_own_redis_is_doubted_when_asked(
     make_gateway: MakeGateway, tmp_path: Path, link: Link, keys: Keys
 ) -> None:
-    """A Redis that was restored by its own means may send what was sent already, unless `--doubt` is said."""
+    """A Redis restored by its own means may send what was sent already, unless `--doubt` is said, folder or none."""
     found = make_gateway(
         media={"data_path": str(tmp_path / "media")}, event_logger={"file_dir": str(tmp_path / "events")}
     )
@@ -350,6 +350,11 @@ async def test_what_waits_in_ones_own_redis_is_doubted_when_asked(
     for options, state in (([], "new"), (["--doubt"], "unknown")):
         assert (await run("restore", kept, "-c", str(found.path), *options)).code == 0
         assert [one["state"] for one in (await found.api("GET", "/api/messages")).json()["messages"]] == [state]
+    assert (await found.api("POST", "/api/send", json=message)).status_code < 300
+    refused = await run("restore", "-c", str(found.path))
+    assert (refused.code, "name the folder of a backup" in refused.err) == (1, True)
+    alone = await run("restore", "--doubt", "-c", str(found.path))
+    assert (alone.code, "1 messages waited" in alone.out) == (0, True)
     assert await examine_outboxes(link, keys, repair=False) == []
 
 

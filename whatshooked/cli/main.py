@@ -175,7 +175,7 @@ def _backup(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", com
     )
     backup.set_defaults(does=_call("backup.command", "backup"))
     restore = commands.add_parser("restore", parents=[common], help="put a backup back where nothing is")
-    restore.add_argument("folder", metavar="FOLDER", help="what `backup` made")
+    restore.add_argument("folder", metavar="FOLDER", nargs="?", help="what `backup` made; may be left out with --doubt")
     restore.add_argument(
         "--send", action="store_true", help="send what waited then, though it may have been sent since the backup"
     )

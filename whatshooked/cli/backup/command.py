@@ -61,7 +61,10 @@ def backup(options: argparse.Namespace) -> int:
 
 def restore(options: argparse.Namespace) -> int:
     """Put the state back where nothing is; raises CommandRefused."""
-    config, folder = load(config_path()).config, Path(options.folder).absolute()
+    config = load(config_path()).config
+    if options.folder is None:
+        return _doubt_alone(config, is_asked=options.doubt)
+    folder = Path(options.folder).absolute()
     about = _about(folder, config)
     here = {name: place for name, place in places(config).all.items() if name in about.parts}
     for name, place in here.items():
@@ -118,6 +121,16 @@ def _alone(part: Path) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def _doubt_alone(config: Config, *, is_asked: bool) -> int:
+    """Do what is left to do for a Redis that was restored by its own means; raises CommandRefused."""
+    if not is_asked or not config.redis.url:
+        raise CommandRefused(
+            "name the folder of a backup (--doubt alone is for a redis.url that was restored by itself)"
+        )
+    _doubt(config.redis.url, Keys(config.redis.prefix))
+    return 0
 
 
 def _copied(name: str, place: Path, into: Path) -> bool:
