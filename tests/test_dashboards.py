@@ -20,12 +20,23 @@ from grafana.picture import draw_all
 from grafana.picture.source import Source
 from grafana.runbook import SOURCE as RUNBOOK_FILE
 from grafana.runbook import sections
+from grafana.shared import FAILING, LATELY
+from ops.alarms.scale import every
 from tests.conftest import REPO
 from tests.planted import ACCOUNT, REFUSED, planted
 
 #: Seconds that the story of faults takes.
 STORY = 30.0
 CHOSEN = {"hook": "crm", "account": REFUSED, "instance": ".*", "datasource": SOURCE_UID, "runbook": RUNBOOK}
+#: Grafana's own variables, beside those chosen.
+EXAMPLE = CHOSEN | {
+    "__rate_interval": "20s",
+    "__interval": "5s",
+    "__range": "1h",
+    "__range_s": "3600",
+    "__interval_ms": "5000",
+}
+_METRIC = re.compile(r'"(whatshooked_\w+)"')
 FILES = sorted(FOLDER.glob("*.json"))
 
 
@@ -33,6 +44,11 @@ def read(path: Path) -> dict[str, Any]:
     """A dashboard as Grafana gets it."""
     found: dict[str, Any] = json.loads(path.read_text())
     return found
+
+
+def rules() -> list[dict[str, Any]]:
+    """The rules of all alarms."""
+    return list(every(yaml.safe_load((REPO / "ops" / "alerts.yml").read_text())))
 
 
 def texts(folder: Path) -> dict[str, str]:
@@ -79,6 +95,38 @@ def test_links_lead_to_sections_of_the_runbook() -> None:
         assert there[int(found[1])] == headings[found[2]]
 
 
+@pytest.mark.parametrize("name", ["path", "hook", "account", "redis-workers"])
+def test_a_click_on_an_alarm_leads_to_its_section(name: str) -> None:
+    """For each alarm that there is: its panel of the runbook's dashboard, and its heading on a page."""
+    there = {str(panel["id"]): panel["title"] for panel in panels(read(FOLDER / "runbook.json"))}
+    (table,) = [panel for panel in panels(read(FOLDER / f"{name}.json")) if panel["title"] == "Alarms"]
+    said = {one["matcher"]["options"]: one["properties"] for one in table["fieldConfig"]["overrides"]}
+    (link,) = next(one["value"] for one in said["alertname"] if one["id"] == "links")
+    alarms = [rule["alert"] for rule in rules()]
+    assert len(alarms) > 20
+    for alarm in alarms:
+        url = link["url"]
+        for label in re.findall(r"__data\.fields\.(\w+)\.text", url):
+            url = url.replace(f"${{__data.fields.{label}.text}}", _named(said[label], alarm))
+        found = re.fullmatch(r"\$\{runbook:raw\}\?viewPanel=(\d+)#(\w+)", url)
+        assert found is not None, url
+        assert (there[found[1]], found[2]) == (alarm, alarm.lower())
+
+
+def _named(properties: list[dict[str, Any]], value: str) -> str:
+    """How a column of the table names a value; it is there, and nobody sees it."""
+    said = {one["id"]: one["value"] for one in properties}
+    assert said["custom.hidden"] and said["custom.hideFrom"]["viz"]
+    return str(said["mappings"][0]["options"][value]["text"])
+
+
+def test_the_runbook_opens_with_the_alarms() -> None:
+    """Whoever opens it comes from one."""
+    titles = [panel["title"] for panel in panels(read(FOLDER / "runbook.json")) if panel["type"] != "row"]
+    alarms = {rule["alert"] for rule in rules()}
+    assert titles[0] == "Alarms" and set(titles[1 : len(alarms) + 1]) == alarms
+
+
 def test_the_dashboards_lead_to_one_another() -> None:
     """Every link to a dashboard names one of ours, and a variable that it has."""
     known = {(board := read(path))["uid"]: board for path in FILES}
@@ -117,15 +165,26 @@ def test_provisioning_names_what_the_dashboards_use() -> None:
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_every_query_is_promql(path: Path) -> None:
     """A parser of Prometheus' language takes each, variables filled in."""
-    values = CHOSEN | {
-        "__rate_interval": "20s",
-        "__interval": "5s",
-        "__range": "1h",
-        "__range_s": "3600",
-        "__interval_ms": "5000",
-    }
-    for asked in queries(read(path), values):
+    for asked in queries(read(path), EXAMPLE):
         promql_parser.parse(asked.expr)
+
+
+@pytest.mark.parametrize("path", [path for path in FILES if path.stem != "runbook"], ids=lambda path: path.stem)
+def test_the_queries_ask_for_metrics_that_there_are(path: Path) -> None:
+    """A metric that is renamed leaves no panel empty in silence."""
+    known = {
+        found for file in (REPO / "whatshooked/metrics").glob("*.py") for found in _METRIC.findall(file.read_text())
+    }
+    asked = [name for one in queries(read(path), EXAMPLE) for name in re.findall(r"whatshooked_\w+", one.expr)]
+    assert len(asked) > 10
+    assert {re.sub(r"_(total|bucket|count|sum)$", "", name) for name in asked} - known == set()
+
+
+def test_a_hook_fails_on_the_dashboards_when_its_alarm_says_so() -> None:
+    """They look as far back as the rule HookFailing, and call the same part of attempts too much."""
+    (rule,) = [rule["expr"] for rule in rules() if rule["alert"] == "HookFailing"]
+    assert set(re.findall(r"increase\(\S+\[(\w+)\]", rule)) == {LATELY}
+    assert re.findall(r"> (\d[.]\d+)", rule) == [str(FAILING)]
 
 
 @pytest.mark.asyncio(loop_scope="module")
