@@ -6,6 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from tests import meta
+from tests.commands import run
 from tests.conftest import Gateway, hook
 from tests.receiver import Receiver, status
 from tests.streams import Rig, until
@@ -113,6 +114,48 @@ async def test_pages_follow_one_another(web: Gateway, rig: Rig) -> None:
         after = page["next"]
     assert seen == ids
     assert sizes == [5] * 5
+
+
+async def test_a_listing_finds_what_is_looked_for(web: Gateway, rig: Rig) -> None:
+    """By state, by hook, and by what an event is to a hook; in pages that meet each event once, and no others."""
+    await rig.routed(count=3)
+    dead = await rig.dead("h1", count=2)
+    (mixed,) = await rig.dead("h1", "h2")
+    poison = await rig.poison("h2")
+
+    async def found(question: str) -> list[str]:
+        ids: list[str] = []
+        after: str | None = ""
+        while after is not None:
+            page = (await web.api("GET", f"/api/cache?limit=1&{question}&after={after}")).json()
+            ids += [one["id"] for one in page["events"]]
+            after = page["next"]
+        return ids
+
+    assert await found("state=dead") == dead
+    assert await found("hook=h1") == [*dead, mixed]
+    assert await found("state=dead&hook=h1") == [*dead, mixed]
+    assert await found("state=waiting") == await found("state=waiting&hook=h2") == [mixed]
+    assert await found("state=poison&hook=h2") == [poison]
+    assert await found("state=unmatched&hook=h1") == await found("hook=gone") == []
+    assert (await web.api("GET", "/api/cache?state=lost")).status_code == 400
+
+
+async def test_a_search_ends_and_can_be_gone_on_with(web: Gateway, rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Behind many others a page is empty and has a `next`; the command says so, and how to go on."""
+    monkeypatch.setattr("whatshooked.stream.cache.PASSED_LIMIT", 4)
+    monkeypatch.setattr("whatshooked.stream.cache.PAGE", 2)
+    passed = await rig.routed(count=5)
+    (dead,) = await rig.dead("h1")
+    page = (await web.api("GET", "/api/cache?state=dead")).json()
+    assert (page["events"], page["next"]) == ([], passed[3])
+    said = await run("cache", "list", "-c", str(web.path), "--state", "dead", "--json")
+    assert (said.code, said.out) == (0, "")
+    assert said.err.endswith(f"looked no further: --after {passed[3]} goes on\n")
+    said = await run("cache", "list", "-c", str(web.path), "--hook", "h1", "--after", passed[3])
+    assert (said.out.split()[:2], said.err) == ([dead, "dead"], "")
+    said = await run("cache", "list", "-c", str(web.path), "--hook", "gone", "--after", dead)
+    assert (said.out, said.err) == ("", f"nothing of this kind is cached behind {dead}\n")
 
 
 async def test_a_page_holds_500_events_at_most(web: Gateway, rig: Rig) -> None:

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from prometheus_client import REGISTRY
@@ -49,9 +50,9 @@ async def test_max_events_pushes_out_the_longest_parked(rig: Rig, upkeep: Upkeep
     await _parked_since(rig, rig.keys.unmatched, ids, 60_000)
     newest_id_oldest_parked = ids[-1]
     await _parked_since(rig, rig.keys.unmatched, [newest_id_oldest_parked], 120_000)
-    assert await upkeep.enforce(_limits(max_events=7), ["h1"]) == (0, 3)
+    assert await upkeep.enforce(_limits(max_events=7), ["h1"]) == ({}, {"unmatched": 3})
     assert await rig.cached() == ids[2:9]
-    assert await upkeep.enforce(_limits(max_events=7), ["h1"]) == (0, 0)
+    assert await upkeep.enforce(_limits(max_events=7), ["h1"]) == ({}, {})
     assert await rig.examine() == []
     assert await rig.operator.replay(ids[:1]) == {ids[0]: 2}
 
@@ -65,25 +66,25 @@ async def test_two_workers_push_out_no_more_than_one(redis_url: str, rig: Rig, u
         rival = Rig(link, rig.keys, "h1", "h2")
         other = Upkeep(link, rig.keys, rival.operator)
         seen = await other._parked([])
-        assert await upkeep.enforce(_limits(max_events=700), ["h1"]) == (0, 68)
+        assert await upkeep.enforce(_limits(max_events=700), ["h1"]) == ({}, {"unmatched": 68})
 
-        async def stale(hooks: list[str]) -> dict[str, float]:
+        async def stale(hooks: list[str]) -> Any:
             return seen
 
         other._parked = stale  # type: ignore[method-assign]
-        assert await other.enforce(_limits(max_events=700), ["h1"]) == (0, 0)
+        assert await other.enforce(_limits(max_events=700), ["h1"]) == ({}, {})
     assert await rig.cache.total() == 700
 
 
 async def test_max_age_pushes_out_what_is_parked_too_long(rig: Rig, upkeep: Upkeep) -> None:
-    """Unmatched, dead and poison alike; what is younger stays."""
+    """Unmatched, dead and poison alike, each counted as what it was; what is younger stays."""
     unmatched = await rig.routed(count=2)
     dead = await rig.dead("h1", count=2)
     poison = await rig.poison("h1")
     await _parked_since(rig, rig.keys.unmatched, unmatched[:1], 2 * DAY)
     await _parked_since(rig, rig.keys.dead("h1"), dead[:1], 2 * DAY)
     await _parked_since(rig, rig.keys.poison, [poison], 2 * DAY)
-    assert await upkeep.enforce(NONE, ["h1"]) == (3, 0)
+    assert await upkeep.enforce(NONE, ["h1"]) == ({"unmatched": 1, "dead": 1, "poison": 1}, {})
     assert await rig.cached() == [unmatched[1], dead[1]]
     assert await rig.examine() == []
 
@@ -94,7 +95,7 @@ async def test_what_still_waits_is_never_pushed_out(rig: Rig, upkeep: Upkeep) ->
     ids += await rig.routed("h1", leased=False)
     ids += await rig.dead("h1", "h2")
     await _parked_since(rig, rig.keys.dead("h1"), ids[-1:], 3 * DAY)
-    assert await upkeep.enforce(_limits(max_events=0, max_age_ms=0), ["h1"]) == (0, 0)
+    assert await upkeep.enforce(_limits(max_events=0, max_age_ms=0), ["h1"]) == ({}, {})
     assert await rig.cached() == ids
 
 
@@ -102,7 +103,7 @@ async def test_what_waits_takes_no_place_of_the_parked(rig: Rig, upkeep: Upkeep)
     """`max_events` counts parked events only: 5 that wait do not push out the 3 that are allowed."""
     waiting = await rig.dead("h1", "h2", count=5)
     parked = await rig.routed(count=3)
-    assert await upkeep.enforce(_limits(max_events=3), ["h1"]) == (0, 0)
+    assert await upkeep.enforce(_limits(max_events=3), ["h1"]) == ({}, {})
     assert await rig.cached() == waiting + parked
 
 
@@ -111,7 +112,7 @@ async def test_hook_events_are_not_counted(rig: Rig, upkeep: Upkeep) -> None:
     told = await rig.add(4, type_="hook.failed")
     await rig.route(await rig.read())
     kept = await rig.routed(count=3)
-    assert await upkeep.enforce(_limits(max_events=3), ["h1"]) == (0, 0)
+    assert await upkeep.enforce(_limits(max_events=3), ["h1"]) == ({}, {})
     assert await rig.cached() == told + kept
 
 
@@ -131,7 +132,7 @@ async def test_what_a_limit_pushes_out_is_counted_and_logged(
 ) -> None:
     """A running worker bounds the cache, with a line in the log and a count."""
     caplog.set_level(logging.WARNING)
-    before = _count("cache_removed", reason="too_many")
+    before = _count("cache_removed", reason="too_many", state="unmatched")
     gateway = make_gateway(message_cache={"max_events": 5})
     await gateway.start()
     for n in range(8):
@@ -140,7 +141,7 @@ async def test_what_a_limit_pushes_out_is_counted_and_logged(
     assert [one["payload"]["text"] for one in kept] == ["3", "4", "5", "6", "7"]
 
     async def counted() -> bool:
-        return _count("cache_removed", reason="too_many") - before == 3
+        return _count("cache_removed", reason="too_many", state="unmatched") - before == 3
 
     await until(counted)
     assert "pushed out" in caplog.text
@@ -254,7 +255,7 @@ async def test_a_removed_hook_gives_its_events_up(rig: Rig, upkeep: Upkeep) -> N
     await rig.poison("old")
     (shared,) = await rig.dead("old", "h1")
     await rig.link.call("ZADD", rig.keys.hooks, 1, "old")
-    assert await upkeep.drop_removed(["h1"]) == {"old": 4}
+    assert await upkeep.drop_removed(["h1"]) == {"old": {"waiting": 1, "dead": 2, "poison": 1}}
     assert await rig.cached() == [shared]
     assert await rig.states(shared) == {"": "waiting", "h1": "in_flight"}
     assert await upkeep.drop_removed(["h1"]) == {}
@@ -277,7 +278,7 @@ async def test_a_removed_hook_s_post_in_flight_may_finish(rig: Rig, upkeep: Upke
     assert await upkeep.drop_removed(["h1"]) == {}
     assert await rig.cached() == [event_id]
     await rig.link.call("ZADD", rig.keys.due("old"), 1, event_id)
-    assert await upkeep.drop_removed(["h1"]) == {"old": 1}
+    assert await upkeep.drop_removed(["h1"]) == {"old": {"waiting": 1}}
     assert await rig.cached() == []
 
 
@@ -286,5 +287,5 @@ async def test_a_group_that_is_lost_does_not_end_upkeep(rig: Rig, upkeep: Upkeep
     await rig.routed(count=2)
     await rig.link.call("DEL", rig.keys.events)
     assert await upkeep.forget(NONE) == 0
-    assert await upkeep.enforce(_limits(max_events=0), ["h1"]) == (0, 0)
+    assert await upkeep.enforce(_limits(max_events=0), ["h1"]) == ({}, {})
     assert await rig.link.call("EXISTS", rig.keys.unmatched) == 0

@@ -266,7 +266,7 @@ async def test_operators_treat_newer_entries_right(rig: Rig) -> None:
     assert await rig.operator.clear() == 0
     upkeep = Upkeep(rig.link, rig.keys, rig.operator)
     limits = Limits(max_events=0, max_age_ms=0, history_ms=0, history_bytes=0)
-    assert await upkeep.enforce(limits, ["h1"]) == (0, 0)
+    assert await upkeep.enforce(limits, ["h1"]) == ({}, {})
     assert await upkeep.forget(limits) == 0
     assert await upkeep.drop_removed([]) == {}
     assert await rig.examine(repair=True) == []
@@ -322,7 +322,7 @@ async def test_a_hook_that_is_gone_gives_newer_entries_up(rig: Rig) -> None:
     await rig.route(await rig.read(), "h1", leased=False)
     await rig.link.call("ZADD", rig.keys.hooks, 1, "h1")
     rig.hooks = Hooks([a_hook("h2")])
-    assert await Upkeep(rig.link, rig.keys, rig.operator).drop_removed(["h2"]) == {"h1": 1}
+    assert await Upkeep(rig.link, rig.keys, rig.operator).drop_removed(["h2"]) == {"h1": {"waiting": 1}}
     assert await rig.cached() == [] and event_id
 
 

@@ -33,7 +33,7 @@ from whatshooked.stream.refused import RefusedReplies
 from whatshooked.stream.registry import REMOVED_AFTER_MS, drop_lapsed, read_switches
 from whatshooked.stream.replay import Operator
 from whatshooked.stream.settle import Settler
-from whatshooked.stream.upkeep import Limits, Upkeep
+from whatshooked.stream.upkeep import Limits, PushedOut, Upkeep
 from whatshooked.traces import open_traces
 from workers.accounts import Credentials
 from workers.attempt import Attempts
@@ -261,10 +261,10 @@ class Process:
     async def _enforce(self, hooks: list[str]) -> None:
         aged, crowded = await self._upkeep.enforce(self._limits(), hooks)
         old, many = ("too_old", "too_many") if self.config.message_cache.enabled else ("cache_off", "cache_off")
-        for reason, count in ((old, aged), (many, crowded)):
-            if count:
-                metrics.LEFT_CACHE.labels(reason).inc(count)
-                log.warn("Cached events pushed out", reason=reason, events=count)
+        for reason, counts in ((old, aged), (many, crowded)):
+            if counts:
+                _count_removed(reason, counts)
+                log.warn("Cached events pushed out", reason=reason, events=counts.total())
 
     async def _forget(self, _: list[str]) -> None:
         limits = self._limits()
@@ -275,9 +275,9 @@ class Process:
     async def _drop_removed(self, hooks: list[str]) -> None:
         if not self._is_steady():
             return
-        for hook, count in (await self._upkeep.drop_removed(hooks)).items():
-            metrics.LEFT_CACHE.labels("hook_removed").inc(count)
-            log.warn("Events of a removed hook given up", hook_id=hook, events=count)
+        for hook, counts in (await self._upkeep.drop_removed(hooks)).items():
+            _count_removed("hook_removed", counts)
+            log.warn("Events of a removed hook given up", hook_id=hook, events=counts.total())
 
     async def _refresh_files(self, _: list[str]) -> None:
         await self._files.refresh()
@@ -366,3 +366,8 @@ class Process:
         tasks = [self._loops[name] for name in names if name in self._loops]
         if tasks:
             await asyncio.wait(tasks, timeout=15.0)
+
+
+def _count_removed(reason: str, counts: PushedOut) -> None:
+    for state, count in counts.items():
+        metrics.LEFT_CACHE.labels(reason, state).inc(count)

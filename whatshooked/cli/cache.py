@@ -10,7 +10,7 @@ from whatshooked.cli.redis import activity, actor, with_redis
 from whatshooked.config import Config
 from whatshooked.keys import Keys
 from whatshooked.media.store import open_store
-from whatshooked.stream.cache import Cache, Cached, Stats
+from whatshooked.stream.cache import PASSED_LIMIT, Cache, Cached, Page, Stats
 from whatshooked.stream.link import Link
 from whatshooked.stream.refused import Refused, RefusedReplies
 from whatshooked.stream.registry import hooks_now
@@ -21,16 +21,18 @@ from whatshooked.stream.views import view
 def listing(options: argparse.Namespace) -> int:
     """Print cached events, a line each."""
 
-    async def work(_: Config, keys: Keys, link: Link) -> list[tuple[Cached, dict[str, Refused]]]:
-        found = await Cache(link, keys).page(options.after, options.limit)
-        refused = await RefusedReplies(link, keys).of_events(one.id for one in found)
-        return [(one, refused.get(one.id, {})) for one in found]
+    async def work(_: Config, keys: Keys, link: Link) -> tuple[Page, dict[str, dict[str, Refused]]]:
+        page = await Cache(link, keys).page(
+            options.after, options.limit, state=options.state or None, hook=options.hook
+        )
+        return page, await RefusedReplies(link, keys).of_events(one.id for one in page.events)
 
-    found = with_redis(work)
-    if not found:
-        print(f"nothing is cached behind {options.after}" if options.after else "the cache is empty", file=sys.stderr)
-    for cached, refused in found:
+    page, refusals = with_redis(work)
+    for cached in page.events:
+        refused = refusals.get(cached.id, {})
         print(msgspec.json.encode(view(cached, refused)).decode() if options.json else _line(cached, refused))
+    if said := _rest(page, options):
+        print(said, file=sys.stderr)
     return 0
 
 
@@ -114,6 +116,20 @@ async def _operator(config: Config, keys: Keys, link: Link) -> Operator:
         activity=await activity(config, keys, link),
         actor=actor(),
     )
+
+
+def _rest(page: Page, options: argparse.Namespace) -> str:
+    """Return what is to be said of a listing that found less than it was asked for, "" otherwise."""
+    if len(page.events) == options.limit:
+        return ""
+    if page.next:
+        return f"passed over {PASSED_LIMIT:,} others and looked no further: --after {page.next} goes on"
+    if page.events:
+        return ""
+    what = "nothing of this kind is cached" if options.state or options.hook else "nothing is cached"
+    if options.after:
+        return f"{what} behind {options.after}"
+    return what if options.state or options.hook else "the cache is empty"
 
 
 def _line(cached: Cached, refused: Mapping[str, Refused]) -> str:

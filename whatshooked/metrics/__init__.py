@@ -44,8 +44,11 @@ DELIVERY_SECONDS = Histogram(
 DEAD = Counter("whatshooked_dead", "Events given up at a hook", ["hook"])
 #: Events that no hook wanted: a hook is off, or its `events` do not name the type.
 UNMATCHED = Counter("whatshooked_unmatched", "Events that no hook wanted, by type", ["type"])
-#: too_old, too_many: raise the limits or mend the hook; cache_off, hook_removed: as the config says.
-LEFT_CACHE = Counter("whatshooked_cache_removed", "Events that upkeep removed from the cache", ["reason"])
+#: too_old, too_many: raise the limits or mend the hook; cache_off, hook_removed: as the config says. By what they were
+#: in it: an `unmatched` one was wanted by no hook, a `dead` one is lost to its hook.
+LEFT_CACHE = Counter(
+    "whatshooked_cache_removed", "Events that upkeep removed from the cache, by reason and state", ["reason", "state"]
+)
 #: Entries taken over from processes that died: each rise is a crash.
 RECOVERED = Counter("whatshooked_recovered", "Entries taken over from dead workers")
 #: Poison: report it, with the entry.
@@ -122,10 +125,14 @@ META_LAG = Histogram(
     ["kind"],
     buckets=_SLOW,
 )
+LAG_KINDS = ("message", "status", "other")
 #: Nothing is lost: it reaches the hooks as it came, under `raw` or as `meta.*`. unknown_type, unknown_status,
 #: unknown_field: Meta has something new, see the event and update; unknown_part, unreadable_item: not as Meta documents
 #: it; no_id: it can be told from its redelivery by its bytes alone; no_owner: a number that no account here has.
 LEFTOVERS = Counter("whatshooked_decode_leftovers", "Events kept without being understood, by kind", ["kind"])
+LEFTOVER_KINDS = (
+    *("unknown_type", "unknown_status", "unknown_field", "unknown_part", "unreadable_item", "no_id", "no_owner"),
+)
 #: Rises with `whatshooked_attempts_total{result!="accepted"}`: mend the hook; what is due goes out by itself.
 RETRIES = Counter("whatshooked_retries", "Attempts that will be made again", ["hook"])
 #: A process died or hung with these in hand, and another took them: see the workers' log and the machine's memory.

@@ -11,7 +11,8 @@ from prometheus_client import Counter, Gauge, Histogram
 from whatshooked import __version__, metrics
 
 _STARTED = time.time()
-_CAUSES = (
+#: Why a webhook is not taken, as `REJECTED` has it.
+CAUSES = (
     *("unknown_account", "method", "verify_token", "no_signature", "bad_signature", "not_json", "too_large", "slow"),
     *("broken_off", "unavailable", "bug"),
 )
@@ -20,24 +21,24 @@ _FETCHES = (
     *("stored", "gone", "too_large", "wrong_hash", "wrong_type", "redirect", "http", "network", "late", "graph"),
     *("budget", "no_account", "redis", "store", "killed"),
 )
-#: Kinds of `META_LAG`.
-LAGS = ("message", "status", "other")
-#: Kinds of `LEFTOVERS`.
-LEFTOVERS = (
-    *("unknown_type", "unknown_status", "unknown_field", "unknown_part", "unreadable_item", "no_id", "no_owner"),
+#: Where a web process and a worker speak to Redis, as `REDIS_ERRORS` has it.
+WEB_PARTS = ("intake", "web", "live", "metrics")
+WORKER_PARTS = (
+    *("start", "stop", "consumer", "claim", "settle", "recover", "upkeep", "switches", "accounts", "media", "outbox"),
+    *("eventlog", "metrics"),
 )
 
 
 def web(accounts: Iterable[str]) -> None:
     """Show what a web process of this config will count."""
     _began()
-    _show(metrics.REJECTED, _CAUSES)
+    _show(metrics.REJECTED, CAUSES)
     _show(metrics.EVENTS, _TYPES)
     _show(metrics.DUPLICATES, _TYPES)
-    _show(metrics.META_LAG, LAGS)
-    _show(metrics.LEFTOVERS, LEFTOVERS)
+    _show(metrics.META_LAG, metrics.LAG_KINDS)
+    _show(metrics.LEFTOVERS, metrics.LEFTOVER_KINDS)
     _show(metrics.FOREIGN_DROPPED, accounts)
-    _show(metrics.REDIS_ERRORS, ("intake", "web", "metrics"))
+    _show(metrics.REDIS_ERRORS, WEB_PARTS)
 
 
 def worker(hooks: Iterable[str], accounts: Iterable[str], targets: Iterable[str]) -> None:
@@ -61,11 +62,15 @@ def worker(hooks: Iterable[str], accounts: Iterable[str], targets: Iterable[str]
         _show(metrics.OUTBOX_DROPPED, (account,))
     _show(metrics.MESSAGES_FORGOTTEN, ("too_old", "too_many", "no_memory"))
     _show(metrics.UNMATCHED, _TYPES)
-    _show(metrics.LEFT_CACHE, ("too_old", "too_many", "cache_off", "hook_removed"))
+    for state in ("dead", "unmatched", "poison"):
+        _show(metrics.LEFT_CACHE, ("too_old", "too_many", "cache_off"), state)
+    for state in ("waiting", "dead", "poison"):
+        _show(metrics.LEFT_CACHE, ("hook_removed",), state)
     _show(metrics.MEDIA_FETCHES, _FETCHES)
     _show(metrics.MEDIA_REMOVED, ("too_old", "too_many_bytes"))
     _show(metrics.GRAPH, ("0",))
     _show(metrics.UNTOLD, ("redis",))
+    _show(metrics.REDIS_ERRORS, WORKER_PARTS)
 
 
 def _began() -> None:

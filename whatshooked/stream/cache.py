@@ -6,6 +6,7 @@ It is no second store: listing is XPENDING, and what each hook owes stands in `o
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 from whatshooked import events
 from whatshooked.errors import NewerEntry, StreamUnavailable
@@ -16,9 +17,13 @@ from whatshooked.stream.record import Record, record
 
 #: Entries that one call of a listing or of `stats` looks at in one round trip.
 PAGE = 500
+#: Entries that a page passes over, since they are not what is looked for.
+PASSED_LIMIT = 10_000
 #: Entries that `stats` counts by event; beyond, it says so instead of holding Redis up.
 STATS_LIMIT = 50_000
 
+#: What an event is in the cache.
+State = Literal["waiting", "dead", "unmatched", "poison"]
 _STATES = {"w": "retrying", "l": "in_flight", "d": "dead", "p": "poison"}
 
 
@@ -54,6 +59,17 @@ class Cached:
         if self.event is not None:
             return self.event.type
         return "newer" if self.is_newer else "unreadable"
+
+
+@dataclass(slots=True)
+class Page:
+    """Cached events; `next` is where the next page begins, None on the last.
+
+    Of a search a page may be short, or empty, and still have a `next`: it looks at a bounded number of others.
+    """
+
+    events: list[Cached] = field(default_factory=list)
+    next: str | None = None
 
 
 @dataclass(slots=True)
@@ -96,9 +112,29 @@ class Cache:
             raise
         return [row[0].decode() for row in rows]
 
-    async def page(self, after: str = "", limit: int = 100) -> list[Cached]:
-        """Return cached events above `after`, oldest first; raises StreamUnavailable."""
-        return await self.look(await self.ids(after, limit=limit))
+    async def page(self, after: str = "", limit: int = 100, *, state: State | None = None, hook: str = "") -> Page:
+        """Return cached events above `after`, oldest first: those in a state, or that a hook has not taken.
+
+        With both, those that are so to this hook. Raises StreamUnavailable.
+        """
+        page, passed = Page(), 0
+        while passed < PASSED_LIMIT:
+            wanted = PAGE if state or hook else min(PAGE, limit - len(page.events))
+            ids = await self.ids(after, limit=wanted + 1)
+            last = ids[-1] if ids else ""
+            for cached in await self.look(ids[:wanted]):
+                if not _is_wanted(cached, state, hook):
+                    passed += 1
+                    continue
+                page.events.append(cached)
+                if len(page.events) == limit:
+                    page.next = cached.id if cached.id != last else None
+                    return page
+            if len(ids) <= wanted:
+                return page
+            after = ids[wanted - 1]
+        page.next = after
+        return page
 
     async def look(self, ids: Sequence[str]) -> list[Cached]:
         """Return what is known of each of these ids that is still in the stream, cached or not."""
@@ -178,6 +214,15 @@ def _cached(
     blob = entry[0][1][1]
     found = record(file) if file else None
     return Cached(event_id, read(blob), state, hooks, found, is_newer=events.newer(blob) > 0)
+
+
+def _is_wanted(cached: Cached, state: State | None, hook: str) -> bool:
+    if not hook:
+        return state in (None, cached.state)
+    owed = cached.hooks.get(hook)
+    if owed is None:
+        return False
+    return state in (None, owed.state if owed.state in ("dead", "poison") else "waiting")
 
 
 def state_of(hooks: dict[str, HookState], unmatched: bool, poison: bool) -> str:

@@ -4,8 +4,10 @@ Each pass does a bounded piece of work and decides nothing alone: whether an ent
 looked at again in the script that removes it.
 """
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import msgspec
 
@@ -38,6 +40,17 @@ class Limits:
     keep_from: float = float("inf")
 
 
+#: Events that left the cache, by what they were in it: `waiting`, `dead`, `unmatched`, `poison`.
+PushedOut = Counter[str]
+
+
+class _Parked(NamedTuple):
+    """Since when (unix ms) an event is parked, and as what."""
+
+    since: float
+    state: str
+
+
 class Upkeep:
     """One installation's upkeep; any worker may run a pass at any time."""
 
@@ -48,24 +61,24 @@ class Upkeep:
         self._operator = operator
         self._cursor = "-"
 
-    async def enforce(self, limits: Limits, hooks: Iterable[str]) -> tuple[int, int]:
-        """Push out what is parked too long or too much; return counts (too old, too many).
+    async def enforce(self, limits: Limits, hooks: Iterable[str]) -> tuple[PushedOut, PushedOut]:
+        """Push out what is parked too long or too much; return counts by state (too old, too many).
 
         Raises StreamUnavailable.
         """
         known = await known_hooks(self._link, self._keys, hooks)
         parked = await self._parked(list(known))
         now = await self._link.now()
-        old = [i for i, since in parked.items() if since < now - limits.max_age_ms]
-        aged = sum((await self._push_out(old, "too_old")).values())
+        old = [i for i, one in parked.items() if one.since < now - limits.max_age_ms]
+        aged = await self._push_out(old, "too_old", parked)
         gone = set(old)
         rest = [i for i in parked if i not in gone]
         if len(rest) <= limits.max_events:  # to look at each costs, and can only make them fewer
-            return aged, 0
+            return aged, Counter()
         rest = await self._counted(rest)
         # Each once: what is not parked any more was taken out by another worker's pass, and makes room as well.
         surplus = rest[: max(len(rest) - limits.max_events, 0)]
-        return aged, sum((await self._push_out(surplus, "too_many")).values())
+        return aged, await self._push_out(surplus, "too_many", parked)
 
     async def forget(self, limits: Limits) -> int:
         """Delete finished entries beyond history's bounds, oldest first; returns how many. Raises StreamUnavailable."""
@@ -89,8 +102,8 @@ class Upkeep:
                 break
         return count
 
-    async def drop_removed(self, configured: Iterable[str]) -> dict[str, int]:
-        """Give up what removed hooks owed; returns closed events by hook. Raises StreamUnavailable."""
+    async def drop_removed(self, configured: Iterable[str]) -> dict[str, PushedOut]:
+        """Give up what removed hooks owed; returns closed events by hook and state. Raises StreamUnavailable."""
         known = await known_hooks(self._link, self._keys, configured)
         closed = {}
         for hook in [hook for hook, shown in known.items() if not shown]:
@@ -101,30 +114,34 @@ class Upkeep:
                 await self._link.call("ZREM", self._keys.hooks, hook)
         return closed
 
-    async def _drop(self, hook: str) -> tuple[int, int]:
+    async def _drop(self, hook: str) -> tuple[PushedOut, int]:
         """Return events closed and left (in flight) after a bounded piece of work."""
         due, dead = self._keys.due(hook), self._keys.dead(hook)
-        closed = 0
-        for key in (due, dead, self._keys.poison):
+        closed: PushedOut = Counter()
+        for state, key in (("waiting", due), ("dead", dead), ("poison", self._keys.poison)):
             ids = [row.decode() for row in await self._link.call("ZRANGE", key, 0, _STEP - 1)]
             keys = [self._keys.events, self._keys.poison, due, dead, self._keys.hooks, self._keys.activity]
             keys += [*map(self._keys.open, ids), self._keys.ledger]
             told = packed(Note("event.given_up", "", hook, "hook_removed")) if self._activity.on else b""
             args = (GROUP, hook, msgspec.msgpack.encode(ids), REMOVED_AFTER_MS, told)
             done, _ = await self._link.run(self._link.scripts.drop, keys, *args)
-            closed += done
+            closed += Counter({state: done})
         left = await self._link.batch([("ZCARD", due), ("ZCARD", dead)])
         return closed, sum(left)
 
-    async def _parked(self, hooks: list[str]) -> dict[str, float]:
-        """Return parked ids → since when (ms), oldest first; some may wait for another hook, the script leaves them."""
-        names = [self._keys.unmatched, self._keys.poison, *(self._keys.dead(hook) for hook in hooks)]
-        found: dict[str, float] = {}
-        for reply in checked(await self._link.batch([("ZRANGE", name, 0, -1, "WITHSCORES") for name in names])):
+    async def _parked(self, hooks: list[str]) -> dict[str, _Parked]:
+        """Return what is parked by id, longest first; some may wait for another hook, the script leaves them."""
+        # What one event is several times over counts as the last of these, as `cache.state_of` has it.
+        sets = [("unmatched", self._keys.unmatched), *(("dead", self._keys.dead(hook)) for hook in hooks)]
+        sets.append(("poison", self._keys.poison))
+        found: dict[str, _Parked] = {}
+        replies = checked(await self._link.batch([("ZRANGE", name, 0, -1, "WITHSCORES") for _, name in sets]))
+        for (state, _), reply in zip(sets, replies, strict=True):
             for i in range(0, len(reply), 2):
                 event_id, since = reply[i].decode(), float(reply[i + 1])
-                found[event_id] = max(since, found.get(event_id, 0.0))
-        return dict(sorted(found.items(), key=lambda item: item[1]))
+                before = found.get(event_id)
+                found[event_id] = _Parked(max(since, before.since if before else 0.0), state)
+        return dict(sorted(found.items(), key=lambda item: item[1].since))
 
     async def _counted(self, ids: list[str]) -> list[str]:
         """Leave out what `max_events` does not count: events that still wait for a hook, and `hook.*` events."""
@@ -136,9 +153,10 @@ class Upkeep:
             counted += [i for i, states, entry in zip(batch, opens, entries, strict=True) if _counts(states, entry)]
         return counted
 
-    async def _push_out(self, ids: list[str], reason: str) -> dict[str, int]:
+    async def _push_out(self, ids: list[str], reason: str, parked: Mapping[str, _Parked]) -> PushedOut:
         note = Note("event.pushed_out", state=reason)
-        return await self._operator.discard(ids, parked_only=True, delete=False, note=note) if ids else {}
+        gone = await self._operator.discard(ids, parked_only=True, delete=False, note=note) if ids else {}
+        return Counter(parked[i].state for i, is_gone in gone.items() if is_gone)
 
     async def _ids(self, start: str) -> list[str]:
         return [

@@ -10,6 +10,7 @@ from litestar.params import QueryParameter
 
 from whatshooked import logs
 from whatshooked.config import Config
+from whatshooked.stream import cache
 from whatshooked.stream.views import EventView, received_at, view
 from whatshooked.web.auth import AnyRequest, actor
 from whatshooked.web.faults import Fault
@@ -19,6 +20,10 @@ log = logs.get("cache")
 
 _ID = re.compile(r"[0-9]{1,15}-[0-9]{1,15}")
 After = Annotated[str, QueryParameter(description="list events behind this id")]
+OfState = Annotated[
+    cache.State | None, QueryParameter(name="state", description="in this state alone; with `hook`, to this hook")
+]
+OfHook = Annotated[str, QueryParameter(description="those alone that this hook has not taken")]
 Limit = Annotated[int, QueryParameter(ge=1, le=500, description="events of one page")]
 EventId = Annotated[str, QueryParameter(name="id", description="the event's stream id")]
 OnlyHook = Annotated[str, QueryParameter(name="hook", description="replay to this hook alone, even if it took it")]
@@ -65,17 +70,17 @@ class CacheController(Controller):
     tags = ("cache",)
 
     @get(summary="List cached events, oldest first")
-    async def list_events(self, state: State, after: After = "", limit: Limit = 100) -> Page:
-        """Return a page of the cache with each hook's state."""
+    async def list_events(
+        self, state: State, in_state: OfState = None, hook: OfHook = "", after: After = "", limit: Limit = 100
+    ) -> Page:
+        """Return a page of the cache with each hook's state; of a search it may be short and still have a `next`."""
         gateway: Gateway = state.gateway
         if after:
             checked(after)
-        ids = await gateway.cache.ids(after, limit=limit + 1)
-        found = await gateway.cache.look(ids[:limit])
-        following = ids[limit - 1] if len(ids) > limit else None
-        refused = await gateway.refused.of_events(one.id for one in found)
-        shown = [view(one, refused.get(one.id)) for one in found]
-        return Page(shown, following, await gateway.cache.total())
+        found = await gateway.cache.page(after, limit, state=in_state, hook=hook)
+        refused = await gateway.refused.of_events(one.id for one in found.events)
+        shown = [view(one, refused.get(one.id)) for one in found.events]
+        return Page(shown, found.next, await gateway.cache.total())
 
     @get("/stats", summary="Count cached events")
     async def stats(self, state: State) -> StatsView:
@@ -157,6 +162,6 @@ def not_found(event_id: str) -> Fault:
 
 def limits(config: Config) -> dict[str, float]:
     """Return the cache's limits."""
-    cache = config.message_cache
-    days = cache.max_age_days
-    return {"max_age_days": int(days) if days == int(days) else days, "max_events": cache.max_events}
+    section = config.message_cache
+    days = section.max_age_days
+    return {"max_age_days": int(days) if days == int(days) else days, "max_events": section.max_events}

@@ -19,7 +19,6 @@ from whatshooked.meta import decode, payload
 from whatshooked.meta.accounts import Accounts
 from whatshooked.meta.decode import Incoming
 from whatshooked.meta.signature import Verdict
-from whatshooked.metrics import zeros
 from whatshooked.stream.intake import Added, Addition
 from whatshooked.web.gateway import Gateway
 
@@ -48,7 +47,7 @@ _TAKEN: tuple[Any, ...] = (
 #: Later than any time of Meta's.
 _NEVER = 1 << 62
 #: At hand: to look a metric up by its label costs as much as to count.
-_lag = {kind: metrics.META_LAG.labels(kind) for kind in zeros.LAGS}
+_lag = {kind: metrics.META_LAG.labels(kind) for kind in metrics.LAG_KINDS}
 
 _Headers = Iterable[tuple[bytes, bytes]]
 
