@@ -2,6 +2,7 @@
 
 import json
 import re
+import subprocess
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -24,6 +25,7 @@ from grafana.shared import FAILING, LATELY
 from ops.alarms.scale import every
 from tests.conftest import REPO
 from tests.planted import ACCOUNT, REFUSED, planted
+from tests.prometheus import program
 
 #: Seconds that the story of faults takes.
 STORY = 30.0
@@ -185,6 +187,55 @@ def test_a_hook_fails_on_the_dashboards_when_its_alarm_says_so() -> None:
     (rule,) = [rule["expr"] for rule in rules() if rule["alert"] == "HookFailing"]
     assert set(re.findall(r"increase\(\S+\[(\w+)\]", rule)) == {LATELY}
     assert re.findall(r"> (\d[.]\d+)", rule) == [str(FAILING)]
+
+
+def _asked(name: str, title: str) -> str:
+    """The only query of a panel."""
+    (found,) = [one.expr for one in queries(read(FOLDER / f"{name}.json"), EXAMPLE) if one.place == f"{title} A"]
+    return found
+
+
+#: Series, minute by minute, up to the end of the shown hour; a panel's query, and what it has to say of them.
+TOLD = {
+    "all kinds of loss": (
+        {
+            "whatshooked_events_unaccounted": "0x69 -1",
+            "whatshooked_events_vanished_total": "0x40 2x29",
+            'whatshooked_cache_removed_total{reason="too_many", state="dead"}': "0x40 4x29",
+            'whatshooked_cache_removed_total{reason="too_old", state="poison"}': "0x40 8x29",
+            'whatshooked_cache_removed_total{reason="too_old", state="unmatched"}': "0x40 100x29",
+            'whatshooked_cache_removed_total{reason="hook_removed", state="dead"}': "0x40 100x29",
+        },
+        ("path", "Unaccounted for"),
+        15,
+    ),
+    "nothing lost": ({"whatshooked_events_unaccounted": "0x70"}, ("path", "Unaccounted for"), 0),
+    "a loop on one of two machines": (
+        {
+            'whatshooked_loop_turn_timestamp_seconds{loop="due", instance="a"}': "3000x70",
+            'whatshooked_loop_turn_timestamp_seconds{loop="due", instance="b"}': "3000x70",
+            'whatshooked_loop_turn_timestamp_seconds{loop="consumer", instance="a"}': "4100x70",
+            'whatshooked_loop_turn_timestamp_seconds{loop="files", instance="a"}': "1000x70",
+        },
+        ("redis-workers", "Loops that hang"),
+        2,
+    ),
+}
+
+
+@pytest.mark.parametrize("case", TOLD)
+def test_figures_say_what_is_so(case: str, tmp_path: Path) -> None:
+    """Prometheus itself works them out: no kind of loss is left out, a loop is told from its like elsewhere."""
+    series, place, right = TOLD[case]
+    made = [{"series": name, "values": values} for name, values in series.items()]
+    asked = f"round({_asked(*place)})"
+    expected = [{"labels": "{}", "value": right}]
+    wanted = [{"expr": asked, "eval_time": "70m", "exp_samples": expected}]
+    tests = {"tests": [{"interval": "1m", "input_series": made, "promql_expr_test": wanted}]}
+    (tmp_path / "tests.yml").write_text(yaml.safe_dump(tests))
+    command = [program("promtool"), "test", "rules", str(tmp_path / "tests.yml")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.mark.asyncio(loop_scope="module")
