@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests import files, meta
+from tests import files, meta, sends
 from tests.commands import run
 from tests.conftest import Gateway, account, hook
 from tests.event_rows import section
@@ -161,6 +161,32 @@ async def _goes_on(gateway: Gateway, later: bytes, receiver: Receiver, refusing:
     await until(only_unmatched, timeout=30)
     assert sorted(one.json["text"] for one in receiver.received[had:]) == ["after the backup", "hello"]
     assert {"one", "two", "hello", "after the backup"} <= {one.json["text"] for one in refusing.received}
+
+
+async def test_what_waited_is_sent_when_asked(tmp_path: Path, prefix: str, sim: Meta) -> None:
+    """`--send`: a message that waited at the backup is as new as it was, nobody doubts it, and it is sent."""
+    home, kept = tmp_path / "home", str(tmp_path / "kept")
+    home.mkdir()
+    sends.arrive(sim, sim.users[0])
+    document = _document(home, prefix, accounts=[files.of_meta(sim)])
+    async with running(home, prefix, document, workers=0) as gateway:
+        message = {"account_id": "business", "to": sends.ANA, "text": "hi"}
+        assert (await gateway.api("POST", "/api/send", json=message)).status_code < 300
+        assert (await run("backup", kept, "-c", str(gateway.path))).code == 0
+    _wipe(home)
+    said = await run("restore", kept, "-c", str(home / "config.json"), "--send")
+    assert (said.code, "may have been sent since" in said.out + said.err) == (0, False)
+    async with running(home, prefix, document, workers=0) as gateway:
+
+        async def states() -> list[str]:
+            return [one["state"] for one in (await gateway.api("GET", "/api/messages")).json()["messages"]]
+
+        async def is_sent() -> bool:
+            return (await states())[0] in ("sent", "delivered", "read")
+
+        assert await states() == ["new"]
+        await gateway.add_worker()
+        await until(is_sent)
 
 
 async def test_a_backup_under_traffic_has_all_that_was_acknowledged(

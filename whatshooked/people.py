@@ -15,6 +15,7 @@ import msgspec
 from whatshooked import logs
 from whatshooked.config import Config
 from whatshooked.config.model import Target as Name
+from whatshooked.embedded import folder
 from whatshooked.errors import LogUnavailable
 from whatshooked.eventlog.compose import FORGOTTEN
 from whatshooked.eventlog.targets import open_target
@@ -141,7 +142,7 @@ class Forgetting:
 
     def _folder(self) -> Path | None:
         """Return the folder of our own server, None of one that somebody else runs."""
-        return None if self._config.redis.url else Path(self._config.message_cache.data_path) / "valkey"
+        return None if self._config.redis.url else folder.inside(Path(self._config.message_cache.data_path))
 
     async def _log(self, person: Person, receipt: Receipt, actor: str) -> tuple[set[str], list[str]]:
         """Mask the person in every target, once nothing can write of them any more.

@@ -6,16 +6,16 @@
 A real gateway (web process, worker, Valkey, simulated Meta, hooks) is scraped by a real Prometheus, whose alarms go to
 a real Alertmanager. The rules are those of ops/alerts.yml, in which a minute lasts a second.
 
-scale      ops/alerts.yml with its times made short (pure)
-watch      Prometheus, Alertmanager, and the bell that Alertmanager rings
-listen     a small HTTP server: hooks, the bell
-peers      the hooks, and Meta who sends webhooks: on time, late, again, wrongly signed
-graph      the simulated Meta: numbers, tokens, files
-launch     runs one of our commands, with its own waits made short
-stage      all the processes of one installation
-standing   faults of the installation: processes and Redis
-customers  faults that one hook, account, disk or target has
-intake     faults between Meta and the cache
-campaign   makes faults on a stage, one after the other or together, and takes the times
-report     the table
+scale         ops/alerts.yml with its times made short (pure)
+watch         Prometheus, Alertmanager, and the bell that Alertmanager rings
+listen        a small HTTP server: hooks, the bell
+peers         the hooks, and Meta who sends webhooks: on time, late, again, wrongly signed
+graph         the simulated Meta: numbers, tokens, files
+launch        runs one of our commands, with its own waits made short
+stage         all the processes of one installation
+installation  faults of the installation: processes and Redis
+customers     faults that one hook, account, disk or target has
+intake        faults between Meta and the cache
+campaign      makes faults on a stage, one after the other or together, and takes the times
+report        the table
 """

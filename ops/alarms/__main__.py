@@ -11,8 +11,8 @@ from typing import Any
 from ops.alarms import healthy, report
 from ops.alarms.campaign import Group, Row, run
 from ops.alarms.customers import NoDiskError, surrounded
+from ops.alarms.installation import PROCESSES, REDIS
 from ops.alarms.intake import CACHE, META
-from ops.alarms.standing import PROCESSES, REDIS
 from ops.alarms.watch import missing
 from ops.postgres import NoPostgresError
 

@@ -12,8 +12,8 @@ from ops.alarms.watch import Watch
 
 Act = Callable[[Stage], Awaitable[None]]
 
-#: Seconds that an alarm may take to come, or to go, unless its fault says otherwise.
-PATIENCE = 60.0
+#: Seconds that an alarm may take to come, or to go.
+_PATIENCE = 60.0
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,6 @@ class Fault:
     alarms: Sequence[Alarm]
     make: Act
     mend: Act
-    patience: float = PATIENCE
 
 
 @dataclass(frozen=True)
@@ -67,7 +66,7 @@ async def run(group: Group, folder: Path | None = None) -> list[Row]:
     async with staged(group.plan, folder) as stage:
         if group.prepare is not None:
             await group.prepare(stage)
-        await settled(stage.seen)
+        await quiet(stage.seen)
         if group.together:
             found = await asyncio.gather(*(one(stage, fault) for fault in group.faults))
         else:
@@ -82,21 +81,21 @@ async def one(stage: Stage, fault: Fault) -> list[Row]:
         return [dataclasses.replace(row, wrong="it stood before the fault was made") for row in rows]
     since = time.monotonic()
     await fault.make(stage)
-    came = await asyncio.gather(*(_seconds(stage.seen, row.alarm, fault.patience, since, stands=True) for row in rows))
+    came = await asyncio.gather(*(_seconds(stage.seen, row.alarm, _PATIENCE, since, stands=True) for row in rows))
     since = time.monotonic()
     await fault.mend(stage)
-    went = await asyncio.gather(*(_seconds(stage.seen, row.alarm, fault.patience, since, stands=False) for row in rows))
+    went = await asyncio.gather(*(_seconds(stage.seen, row.alarm, _PATIENCE, since, stands=False) for row in rows))
     return [
         dataclasses.replace(row, fired=fired, cleared=cleared, wrong=_wrong(fired, cleared))
         for row, fired, cleared in zip(rows, came, went, strict=True)
     ]
 
 
-async def settled(watch: Watch, quiet: float = 3.0, patience: float = 30.0) -> None:
+async def quiet(watch: Watch, seconds: float = 3.0, patience: float = 30.0) -> None:
     """Wait until no alarm has stood for some seconds; raises TimeoutError."""
     async with asyncio.timeout(patience):
         since = time.monotonic()
-        while time.monotonic() < since + quiet:
+        while time.monotonic() < since + seconds:
             if await watch.active():
                 since = time.monotonic()
             await asyncio.sleep(0.2)

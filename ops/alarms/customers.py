@@ -14,7 +14,7 @@ from ops.alarms.stage import Plan, Stage
 from ops.disks import small_disk
 from ops.postgres import Postgres, server
 from whatshooked.simulator.rules import Rule
-from whatshooked.simulator.world.model import Media, Token
+from whatshooked.simulator.world.model import Token
 
 #: Bytes of the disk that files lie on, and of the file that fills it.
 _DISK, _FILLED = 20_000_000, 18_600_000
@@ -26,12 +26,6 @@ _HOOKS = ("crm", "failing", "slow", "off")
 _WITHDRAWN = 460
 #: Checks of accounts, by the same scale as everything else.
 _WAITS = {"checks": 5, "checks_failed": 1, "look": 0.5}
-
-
-class _Spoiled:
-    """The files whose downloads fail."""
-
-    files: tuple[Media, ...] = ()
 
 
 async def _fail(stage: Stage) -> None:
@@ -101,44 +95,52 @@ async def _drop(stage: Stage) -> None:
 
 
 async def _spoil(stage: Stage) -> None:
-    pictures = [stage.graph.image() for _ in range(6)]
-    for file, message in pictures:
+    for _ in range(6):
+        file, message = stage.graph.image()
         file.fault = "wrong_hash"
+        stage.spoiled.append(file)
         await stage.post("shop", message)
-    _Spoiled.files = tuple(file for file, _ in pictures)
 
 
-async def _heal(_: Stage) -> None:
-    for file in _Spoiled.files:
-        file.fault = ""
+async def _heal(stage: Stage) -> None:
+    while stage.spoiled:
+        stage.spoiled.pop().fault = ""
+
+
+async def _fill_disk(stage: Stage) -> None:
+    _filler(stage).write_bytes(bytes(_FILLED))
+
+
+async def _empty_disk(stage: Stage) -> None:
+    _filler(stage).unlink()
+
+
+def _filler(stage: Stage) -> Path:
+    if stage.plan.disk is None:
+        raise RuntimeError("this stage has no disk of its own")
+    return stage.plan.disk / "filler"
+
+
+async def _stop_postgres(stage: Stage) -> None:
+    _postgres(stage).stop()
+    for start in range(0, _MANY, _BATCH):
+        await stage.post("chatty", *(text(f"wamid.chatty{start + n}") for n in range(_BATCH)))
+
+
+async def _start_postgres(stage: Stage) -> None:
+    _postgres(stage).start()
+
+
+def _postgres(stage: Stage) -> Postgres:
+    if stage.plan.postgres is None:
+        raise RuntimeError("this stage has no PostgreSQL")
+    return stage.plan.postgres
 
 
 def customers(disk: Path, postgres: Postgres) -> Group:
     """Return the group, on a small disk for its files and with a server for its log."""
-    filler = disk / "filler"
-
-    async def fill(_: Stage) -> None:
-        filler.write_bytes(bytes(_FILLED))
-
-    async def empty(_: Stage) -> None:
-        filler.unlink()
-
-    async def stop(stage: Stage) -> None:
-        postgres.stop()
-        for start in range(0, _MANY, _BATCH):
-            await stage.post("chatty", *(text(f"wamid.chatty{start + n}") for n in range(_BATCH)))
-
-    async def start(_: Stage) -> None:
-        postgres.start()
-
-    logged = (Alarm("LogBehind", {"target": "postgres"}), Alarm("LogDropped", {"target": "postgres"}))
-    faults = (
-        Fault("disk 95 % full", (Alarm("DiskFills", {"of": "media"}),), fill, empty),
-        Fault("PostgreSQL stopped, and more to log than may wait", logged, stop, start),
-    )
-    return Group(
-        "customers", Plan(_ACCOUNTS, _HOOKS, _sections(disk, postgres), _WAITS), (*_OWN, *faults), together=True
-    )
+    plan = Plan(_ACCOUNTS, _HOOKS, _sections(disk, postgres), _WAITS, disk=disk, postgres=postgres)
+    return Group("customers", plan, FAULTS, together=True)
 
 
 @contextlib.contextmanager
@@ -168,7 +170,7 @@ def _of(account: str, *names: str) -> tuple[Alarm, ...]:
     return tuple(Alarm(name, {"account": account}) for name in names)
 
 
-_OWN = (
+FAULTS = (
     Fault("a hook answers 503", (Alarm("HookFailing", {"hook": "failing"}),), _fail, _well),
     Fault("a hook takes 6 s an event", (Alarm("HookSlow", {"hook": "slow"}),), _slow, _well),
     Fault("a hook is switched off", (Alarm("HookOff", {"hook": "off"}),), _switch_off, _switch_on),
@@ -182,4 +184,11 @@ _OWN = (
     Fault("a token that ends, a version that is retired", _of("ending", "TokenEnds", "ApiVersionEnds"), _age, _renew),
     Fault("Meta's answer to a send is lost; `drop`", _of("unsure", "MessagesUnknown"), _break_answer, _drop),
     Fault("files of messages come damaged", (Alarm("MediaFails"),), _spoil, _heal),
+    Fault("disk 95 % full", (Alarm("DiskFills", {"of": "media"}),), _fill_disk, _empty_disk),
+    Fault(
+        "PostgreSQL stopped, and more to log than may wait",
+        (Alarm("LogBehind", {"target": "postgres"}), Alarm("LogDropped", {"target": "postgres"})),
+        _stop_postgres,
+        _start_postgres,
+    ),
 )

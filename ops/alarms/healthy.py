@@ -4,7 +4,7 @@ import asyncio
 import time
 from pathlib import Path
 
-from ops.alarms.campaign import settled
+from ops.alarms.campaign import quiet
 from ops.alarms.peers import Manner, text
 from ops.alarms.stage import Plan, Stage, staged
 
@@ -21,7 +21,7 @@ PLAN = Plan(hooks=("crm", "erp"), waits={"retries": [0.05, 0.2, 0.5, 2, 10]})
 async def run(folder: Path | None = None) -> list[str]:
     """Return the alarms that stood at any moment of an ordinary hour; there should be none."""
     async with staged(PLAN, folder) as stage:
-        await settled(stage.seen)
+        await quiet(stage.seen)
         happening = asyncio.create_task(_ordinary(stage))
         found: set[str] = set()
         while not happening.done():

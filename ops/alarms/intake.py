@@ -60,8 +60,8 @@ CACHE = Group(
     (
         Fault("an entry that cannot be read; `cache delete`", (Alarm("EventsSetAside"),), _spoil, _remove),
         Fault(
-            "a hook is away until events are given up; `cache replay`",
-            (Alarm("CacheGrows"), Alarm("CacheOld"), Alarm("EventsGivenUp")),
+            "a hook is away until events are given up, and pushed out; `cache replay`",
+            (Alarm("CacheGrows"), Alarm("CacheOld"), Alarm("EventsGivenUp"), Alarm("CacheDropped")),
             _away,
             _back,
         ),

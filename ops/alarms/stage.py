@@ -23,10 +23,12 @@ from ops.alarms.listen import Listener
 from ops.alarms.peers import SECRET, Hooks, Meta, webhook
 from ops.alarms.watch import Watch, free_port, watching
 from ops.faults.valkey import Valkey, tied
+from ops.postgres import Postgres
 from whatshooked.boot import CONFIG_VARIABLE
 from whatshooked.cli.serve import LISTEN_VARIABLE
 from whatshooked.keys import Keys
 from whatshooked.meta.signature import sign
+from whatshooked.simulator.world.model import Media
 from whatshooked.stream.link import Link
 
 REPO = Path(__file__).parent.parent.parent
@@ -41,7 +43,8 @@ _WAITS = {"sweep": 10}
 class Plan:
     """An installation: its accounts, its hooks (they and the traffic are the first account's), more of its config.
 
-    `rate` is messages a second; `waits` are the product's own waits made short (`launch.WAITS`).
+    `rate` is messages a second; `waits` are the product's own waits made short (`launch.WAITS`); `disk` is a small one
+    of its own for files, `postgres` the server of its log.
     """
 
     accounts: Sequence[str] = ("shop",)
@@ -49,6 +52,8 @@ class Plan:
     sections: Mapping[str, Any] = field(default_factory=dict)
     waits: Mapping[str, Any] = field(default_factory=dict)
     rate: float = 10.0
+    disk: Path | None = None
+    postgres: Postgres | None = None
 
 
 class Stage:
@@ -66,6 +71,8 @@ class Stage:
         self.link = Link(valkey.url)
         #: What the config says differently now: by account of its business_api.
         self.api: dict[str, dict[str, Any]] = {}
+        #: Files at Meta whose downloads fail.
+        self.spoiled: list[Media] = []
         self._hooks_at = hooks_at
         self._running: dict[str, subprocess.Popen[bytes]] = {}
         self.ports = {kind: free_port() for kind in JOBS}

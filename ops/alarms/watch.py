@@ -31,12 +31,10 @@ Labels = Mapping[str, str]
 
 @dataclass(frozen=True)
 class Ring:
-    """One alarm as Alertmanager told it; `at` is time.monotonic."""
+    """One alarm as Alertmanager told it."""
 
     labels: Labels
     annotations: Labels
-    status: str
-    at: float
 
 
 @dataclass
@@ -51,8 +49,7 @@ class Watch:
     def answer(self, _: str, body: bytes) -> tuple[int, float]:
         """Take what Alertmanager tells."""
         for alert in json.loads(body)["alerts"]:
-            ring = Ring(alert["labels"], alert["annotations"], alert["status"], time.monotonic())
-            self.rings.append(ring)
+            self.rings.append(Ring(alert["labels"], alert["annotations"]))
         return 200, 0.0
 
     async def active(self) -> list[Labels]:

@@ -43,9 +43,14 @@ class Folder:
         return self.path / "state.json"
 
 
+def inside(data_path: Path) -> Path:
+    """Return the server's folder in a `message_cache.data_path`."""
+    return data_path / "valkey"
+
+
 def prepare(data_path: Path) -> Folder:
     """Create the server's folder; raises EmbeddedError when it cannot be used."""
-    folder = Folder(data_path, Path(os.path.realpath(data_path)) / "valkey")
+    folder = Folder(data_path, inside(Path(os.path.realpath(data_path))))
     try:
         folder.path.mkdir(mode=0o700, parents=True, exist_ok=True)
         folder.path.chmod(0o700)

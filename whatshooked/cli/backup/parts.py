@@ -6,6 +6,8 @@ from pathlib import Path
 import msgspec
 
 from whatshooked.config import Config
+from whatshooked.embedded import folder
+from whatshooked.eventlog.files import names, position
 
 #: The form of a backup's folder.
 FORMAT = 1
@@ -42,7 +44,7 @@ def places(config: Config) -> Places:
     """Return where the parts of a config's gateway lie."""
     log = config.event_logger
     return Places(
-        None if config.redis.url else Path(config.message_cache.data_path) / "valkey" / "appendonlydir",
+        None if config.redis.url else folder.inside(Path(config.message_cache.data_path)) / "appendonlydir",
         None if config.media.storage else Path(config.media.data_path),
         Path(log.file_dir),
         Path(log.sqlite_path),
@@ -63,4 +65,4 @@ def elsewhere(config: Config) -> list[str]:
 
 def is_log_file(name: str) -> bool:
     """Return whether a file in the log's folder is part of the target file: not a lock, nor what is on its way."""
-    return name == ".position" or (name.startswith("events") and ".jsonl" in name and not name.endswith(".part"))
+    return name == position.NAME or (names.is_events(name) and not name.endswith(".part"))
