@@ -53,7 +53,7 @@ def cache() -> list[Panel]:
         "Events that upkeep took out of the cache undelivered, by reason; `unmatched` are those that no hook wanted.",
         "none.",
         "too_old, too_many: these are lost to their hook; raise `message_cache`'s limits, mend the hook.",
-        "CacheGrows",
+        "CacheDropped",
     )
     by_state = Query(fact("cache_events", "state", where='state!="all"'), "{{state}}")
     colours = {"dead": RED, "poison": "purple", "unmatched": ORANGE, "waiting": BLUE, "limit": GREY}
@@ -166,7 +166,7 @@ def _limits() -> timeseries.Panel:
         "only what is finished or old: history, and too_old of messages, log and files.",
         "cache: undelivered events went, row 7. messages too_many, no_memory: Redis' memory. removed accounts: put the "
         "account back. log, files too_many_bytes: raise `max_bytes` of the target, `media.max_total_bytes`.",
-        "CacheGrows",
+        "CacheDropped",
     )
     return lines(
         "Gone by a limit",

@@ -38,7 +38,7 @@ HELD: Names = {"0": ("no", GREEN), "1": ("HELD", RED)}
 DAYS: Names = {"10000+": ("never", GREEN)}
 _STATES: Names = {"firing": ("FIRING", RED), "pending": ("pending", ORANGE)}
 #: Labels by which alarms say whom they concern.
-_WHOM = "alertname, alertstate, severity, hook, account, target, loop, of, instance"
+_WHOM = "alertname, alertstate, severity, hook, account, target, loop, of, instance, sign, reason"
 _ALARMS = runbook.alarms(runbook.SOURCE.read_text())
 #: Where the section of each alarm is: its panel in the runbook's dashboard, its heading on a page.
 _SECTIONS: dict[str, Names] = {
