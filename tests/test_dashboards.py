@@ -2,7 +2,9 @@
 
 import json
 import re
+import signal
 import subprocess
+import sys
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -24,7 +26,7 @@ from grafana.runbook import sections
 from grafana.shared import FAILING, LATELY
 from ops.alarms.scale import every
 from tests.conftest import REPO
-from tests.planted import ACCOUNT, REFUSED, planted
+from tests.planted import ACCOUNT, REFUSED, Planted, planted
 from tests.prometheus import program
 
 #: Seconds that the story of faults takes.
@@ -32,7 +34,7 @@ STORY = 30.0
 CHOSEN = {"hook": "crm", "account": REFUSED, "instance": ".*", "datasource": SOURCE_UID, "runbook": RUNBOOK}
 #: Grafana's own variables, beside those chosen.
 EXAMPLE = CHOSEN | {
-    "__rate_interval": "20s",
+    "__rate_interval": "4m",
     "__interval": "5s",
     "__range": "1h",
     "__range_s": "3600",
@@ -56,6 +58,22 @@ def rules() -> list[dict[str, Any]]:
 def texts(folder: Path) -> dict[str, str]:
     """What stands in each picture."""
     return {path.stem: "".join(ElementTree.parse(path).getroot().itertext()) for path in folder.glob("*.svg")}
+
+
+def test_a_stage_is_cleared_though_a_process_is_deaf(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A worker that does not end is killed and told, and `serve` is stopped all the same."""
+    monkeypatch.setattr("tests.planted.GRACE", 1.0)
+    nobody: Any = None
+    stage = Planted(tmp_path, 0.0, nobody, nobody, nobody, "", {})
+    for name, ear in (("serve", "SIG_DFL"), ("worker", "SIG_IGN")):
+        said = f"import signal, time; signal.signal(signal.SIGTERM, signal.{ear}); print(flush=True); time.sleep(60)"
+        process = stage.processes[name] = subprocess.Popen([sys.executable, "-c", said], stdout=subprocess.PIPE)
+        assert process.stdout is not None
+        with process.stdout as out:
+            out.readline()
+    with pytest.raises(subprocess.TimeoutExpired):
+        stage.stop()
+    assert [stage.processes[name].returncode for name in ("worker", "serve")] == [-signal.SIGKILL, -signal.SIGTERM]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -189,9 +207,9 @@ def test_a_hook_fails_on_the_dashboards_when_its_alarm_says_so() -> None:
     assert re.findall(r"> (\d[.]\d+)", rule) == [str(FAILING)]
 
 
-def _asked(name: str, title: str) -> str:
-    """The only query of a panel."""
-    (found,) = [one.expr for one in queries(read(FOLDER / f"{name}.json"), EXAMPLE) if one.place == f"{title} A"]
+def _asked(name: str, place: str) -> str:
+    """The query of a panel that a letter stands for."""
+    (found,) = [one.expr for one in queries(read(FOLDER / f"{name}.json"), EXAMPLE) if one.place == place]
     return found
 
 
@@ -206,26 +224,39 @@ TOLD = {
             'whatshooked_cache_removed_total{reason="too_old", state="unmatched"}': "0x40 100x29",
             'whatshooked_cache_removed_total{reason="hook_removed", state="dead"}': "0x40 100x29",
         },
-        ("path", "Unaccounted for"),
+        ("path", "Unaccounted for A"),
         15,
     ),
-    "nothing lost": ({"whatshooked_events_unaccounted": "0x70"}, ("path", "Unaccounted for"), 0),
-    "a loop on one of two machines": (
+    "nothing lost": ({"whatshooked_events_unaccounted": "0x70"}, ("path", "Unaccounted for A"), 0),
+    "a loop that hangs on three machines, beside one that takes its time": (
         {
             'whatshooked_loop_turn_timestamp_seconds{loop="due", instance="a"}': "3000x70",
             'whatshooked_loop_turn_timestamp_seconds{loop="due", instance="b"}': "3000x70",
+            'whatshooked_loop_turn_timestamp_seconds{loop="due", instance="c"}': "3000x70",
             'whatshooked_loop_turn_timestamp_seconds{loop="consumer", instance="a"}': "4100x70",
             'whatshooked_loop_turn_timestamp_seconds{loop="files", instance="a"}': "1000x70",
         },
-        ("redis-workers", "Loops that hang"),
-        2,
+        ("redis-workers", "Loops that hang A"),
+        3,
+    ),
+    "a slow hook beside a quick one with ten times its events": (
+        {
+            'whatshooked_delivery_seconds_bucket{hook="quick", le="1"}': "0+10x70",
+            'whatshooked_delivery_seconds_bucket{hook="quick", le="61"}': "0+10x70",
+            'whatshooked_delivery_seconds_bucket{hook="quick", le="+Inf"}': "0+10x70",
+            'whatshooked_delivery_seconds_bucket{hook="slow", le="1"}': "0x70",
+            'whatshooked_delivery_seconds_bucket{hook="slow", le="61"}': "0+1x70",
+            'whatshooked_delivery_seconds_bucket{hook="slow", le="+Inf"}': "0+1x70",
+        },
+        ("path", "Who is late? C"),
+        58,
     ),
 }
 
 
 @pytest.mark.parametrize("case", TOLD)
 def test_figures_say_what_is_so(case: str, tmp_path: Path) -> None:
-    """Prometheus itself works them out: no kind of loss is left out, a loop is told from its like elsewhere."""
+    """Prometheus works them out: no kind of loss is left out, no loop taken for its like, no hook for the average."""
     series, place, right = TOLD[case]
     made = [{"series": name, "values": values} for name, values in series.items()]
     asked = f"round({_asked(*place)})"
