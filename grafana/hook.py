@@ -28,13 +28,13 @@ _DO = """\
 **It fails** (*Not accepted* is red): the receiver of `$hook` answers no 2xx, or nothing. Mend it; what it owes goes out
 by itself, tried for three days. Events it has not taken, with their customers, ages and last errors:
 
-    whatshooked cache list --json
+    whatshooked cache list --state waiting --hook $hook
 
 **It is slow** (*Answers in* is high, *Owes* grows): make it faster, or raise its `concurrency` and SIGHUP.
 
 **It is off** (*On* is red): `whatshooked hook enable $hook`, or `active` in the config. It keeps what it owes.
 
-**Events were given up**: once it works, `whatshooked cache replay --hook $hook` sends all of them again.
+**Events were given up**: once it works, `whatshooked cache replay` sends what hooks have not taken.
 """
 
 
@@ -97,7 +97,7 @@ def _receipts() -> list[Panel]:
     given = Told(
         "Events given up after its last retry, within the shown time; they wait in the cache.",
         "0.",
-        "mend it, then `whatshooked cache replay --hook $hook`.",
+        "mend it, then `whatshooked cache replay`.",
         "EventsGivenUp",
     )
     silent = f"max ({last_receipt(_THIS)}) or ({_DUE} > 0) * 0 + $__range_s"

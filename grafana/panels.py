@@ -140,8 +140,12 @@ def rows(
     *,
     link: str = "",
     named: Mapping[str, Names] | None = None,
+    hidden: Mapping[str, Names] | None = None,
 ) -> table.Panel:
-    """Return a row for each value of the label `key`; `link` is where a click leads, `named` says how labels look."""
+    """Return a row for each value of the label `key`; `link` is where a click leads, `named` says how labels look.
+
+    Labels that are `hidden` are there for the link alone: `${__data.fields.LABEL.text}` is their name in that row.
+    """
     panel = _described(table.Panel(), title, told).span(24).height(8)
     shown: dict[str, str] = {}
     for number, column in enumerate(columns):
@@ -154,6 +158,8 @@ def rows(
     for label, names in (named or {}).items():
         looks = {"mappings": _mappings(names), "custom.cellOptions": {"type": "color-text"}}
         panel = panel.override_by_name(label, [model.DynamicConfigValue(id_val=k, value=v) for k, v in looks.items()])
+    for label, names in (hidden or {}).items():
+        panel = panel.override_by_name(label, _hides(names))
     arranged = {"excludeByName": {"Time": True}, "renameByName": shown}
     panel = panel.with_transformation(model.DataTransformerConfig(id_val="merge", options={}))
     return panel.with_transformation(model.DataTransformerConfig(id_val="organize", options=arranged))
@@ -171,7 +177,12 @@ def section_id(heading: str) -> int:
 
 def section_link(heading: str) -> str:
     """Return the link to a section of the runbook: Grafana's shows its panel, a page jumps to its heading."""
-    return f"${{runbook:raw}}?viewPanel={section_id(heading)}#{heading.lower().replace(' ', '-')}"
+    return f"${{runbook:raw}}?viewPanel={section_id(heading)}#{section_anchor(heading)}"
+
+
+def section_anchor(heading: str) -> str:
+    """Return what a page of Markdown calls a heading."""
+    return heading.lower().replace(" ", "-")
 
 
 def _described(panel: _P, title: str, told: Told) -> _P:
@@ -226,6 +237,13 @@ def _looks(column: Column) -> list[model.DynamicConfigValue]:
         made.append(model.DynamicConfigValue(id_val="thresholds", value=_steps(column.steps).build()))
         made.append(model.DynamicConfigValue(id_val="custom.cellOptions", value=cell))
     return made
+
+
+def _hides(names: Names) -> list[model.DynamicConfigValue]:
+    """Return what hides a column and keeps its values; Grafana calls it otherwise from version 12.2 on."""
+    nowhere = {"viz": True, "legend": False, "tooltip": False}
+    said = {"mappings": _mappings(names), "custom.hidden": True, "custom.hideFrom": nowhere}
+    return [model.DynamicConfigValue(id_val=name, value=value) for name, value in said.items()]
 
 
 def _fixed(colour: str) -> model.DynamicConfigValue:

@@ -62,7 +62,7 @@ def _oldest() -> Panel:
     told = Told(
         "How long the oldest event has waited in the cache.",
         "seconds; as long as the outage while a hook is down.",
-        "`whatshooked cache list` opens with it and says which hook has not taken it, and why.",
+        "`whatshooked cache list --state waiting --hook HOOK`, with the hook of row 6 that owes most, says why.",
         "CacheOld",
     )
     return figure("Oldest in cache", told, Query(fact("cache_oldest_seconds")), unit="s", steps=rising(900, 14_400))

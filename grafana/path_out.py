@@ -1,8 +1,10 @@
 """The second half of *Path*: hooks, what they have not taken, what is sent back, what is logged, and the sum."""
 
+from grafana_foundation_sdk.builders import timeseries
+
 from grafana import shared
-from grafana.panels import BLUE, ORANGE, RED, Panel, Query, Told, lines
-from grafana.promql import fact, rate, rise, seen, within
+from grafana.panels import BLUE, GREY, ORANGE, RED, Panel, Query, Told, lines
+from grafana.promql import RATE, fact, rate, rise, seen, within
 
 
 def hooks() -> list[Panel]:
@@ -48,19 +50,19 @@ def cache() -> list[Panel]:
         "CacheOld",
     )
     gone = Told(
-        "Events that upkeep took out of the cache undelivered, by reason.",
+        "Events that upkeep took out of the cache undelivered, by reason; `unmatched` are those that no hook wanted.",
         "none.",
         "too_old, too_many: these are lost to their hook; raise `message_cache`'s limits, mend the hook.",
-        "CacheGrows",
+        "CacheDropped",
     )
     by_state = Query(fact("cache_events", "state", where='state!="all"'), "{{state}}")
-    colours = {"dead": RED, "poison": "purple", "unmatched": ORANGE, "waiting": BLUE, "limit": "#8e8e8e"}
+    colours = {"dead": RED, "poison": "purple", "unmatched": ORANGE, "waiting": BLUE, "limit": GREY}
     limit = Query(fact("cache_limit_events"), "limit")
     oldest = Query(fact("cache_oldest_seconds"), "oldest")
     return [
         lines("In the cache", held, by_state, limit, colours=colours),
         lines("Age of the oldest", age, oldest, unit="s"),
-        lines("Pushed out", gone, Query(rate("cache_removed", "reason"), "{{reason}}"), unit="eps"),
+        lines("Pushed out", gone, Query(rate("cache_removed", "reason", "state"), "{{state}}: {{reason}}"), unit="eps"),
     ]
 
 
@@ -113,7 +115,7 @@ def log() -> list[Panel]:
         "LogDropped",
     )
     lost = Query(fact("log_dropped", "target"), "dropped: {{target}}")
-    errors = Query(rise("log_errors", "target", during="$__rate_interval"), "failed tries: {{target}}")
+    errors = Query(rise("log_errors", "target", during=RATE), "failed tries: {{target}}")
     return [
         lines("Behind", behind, Query(fact("log_lag_seconds", "target"), "{{target}}"), unit="s"),
         lines("Rows written", written, Query(rate("log_rows", "target"), "{{target}}"), unit="wps"),
@@ -123,44 +125,58 @@ def log() -> list[Panel]:
 
 def accounted() -> list[Panel]:
     """Return what should stay at 0 for ever, and what left by a limit."""
-    sums = Told(
-        "Entries ever added, less those acknowledged, pending and unread; entries that were due and gone from the "
-        "stream; keys that disagreed at the hourly self-check.",
+    return [_lost().span(12), _aside().span(12), _limits().span(24)]
+
+
+def _lost() -> timeseries.Panel:
+    told = Told(
+        "Entries ever added, less those acknowledged, pending and unread; and within the shown time: entries that were "
+        "due and gone from the stream, events given up or set aside that the cache's limits threw away, and keys that "
+        "disagreed at the hourly self-check.",
         "0 all the time.",
-        "somebody touched Redis, or a bug: `whatshooked fsck --repair`, and report what it said.",
+        "somebody touched Redis, or a bug: `whatshooked fsck --repair`, and report what it said. thrown away: row 7.",
         "EventsUnaccounted",
     )
-    aside = Told(
+    return lines(
+        "Lost?",
+        told,
+        Query(fact("events_unaccounted"), "unaccounted for"),
+        Query(rise("events_vanished"), "gone when due"),
+        Query(rise("cache_removed", "reason", where=shared.DROPPED), "thrown away: {{reason}}"),
+        Query(rise("disagreements"), "disagreements"),
+    )
+
+
+def _aside() -> timeseries.Panel:
+    told = Told(
         "Entries set aside since they kept killing their worker, and events given up at hooks, within the shown time.",
         "0.",
-        "they are kept: `whatshooked cache list`; mend, then `whatshooked cache replay`.",
+        "they are kept: `whatshooked cache list --state dead` or `poison`; mend, then `whatshooked cache replay`.",
         "EventsSetAside",
     )
-    chosen = Told(
-        "What left by a limit of the config within the shown time: from cache, history, outbox, event log, files.",
-        "only what is finished or too old: history, too_old of log and files.",
-        "cache: undelivered events went, row 7. messages too_many, no_memory: Redis' memory.",
-        "CacheGrows",
+    given = Query(rise("dead", "hook"), "given up: {{hook}}")
+    return lines("Set aside, given up", told, Query(rise("poisoned"), "poison"), given)
+
+
+def _limits() -> timeseries.Panel:
+    told = Told(
+        "What left by a limit within the shown time: events from the cache and from history, messages that were "
+        "finished or whose account is gone, rows of the event log, files; and what found no room: `hook.*` events, "
+        "messages turned away.",
+        "only what is finished or old: history, and too_old of messages, log and files.",
+        "cache: undelivered events went, row 7. messages too_many, no_memory: Redis' memory. removed accounts: put the "
+        "account back. log, files too_many_bytes: raise `max_bytes` of the target, `media.max_total_bytes`.",
+        "CacheDropped",
     )
-    gone = [
+    return lines(
+        "Gone by a limit",
+        told,
         Query(rise("cache_removed", "reason"), "cache: {{reason}}"),
         Query(rise("history_forgotten"), "history"),
+        Query(rise("messages_forgotten", "reason"), "messages: {{reason}}"),
+        Query(rise("messages_dropped"), "messages: removed accounts"),
+        Query(rise("log_removed", "target", "reason"), "log {{target}}: {{reason}}"),
+        Query(rise("media_removed", "reason"), "files: {{reason}}"),
         Query(rise("hook_events_lost", "reason"), "hook.* events: {{reason}}"),
         Query(rise("messages_turned_away", "account", "bound"), "turned away: {{account}}, {{bound}}"),
-    ]
-    return [
-        lines(
-            "Lost?",
-            sums,
-            Query(fact("events_unaccounted"), "unaccounted for"),
-            Query("sum (whatshooked_events_vanished_total)", "vanished since the start"),
-            Query("sum (whatshooked_disagreements_total)", "disagreements since the start"),
-        ),
-        lines(
-            "Set aside, given up",
-            aside,
-            Query(rise("poisoned"), "poison"),
-            Query(rise("dead", "hook"), "given up: {{hook}}"),
-        ),
-        lines("Gone by a limit", chosen, *gone),
-    ]
+    )

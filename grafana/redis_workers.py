@@ -25,6 +25,8 @@ _UP: Names = {"1": ("up", GREEN), "0": ("DOWN", RED)}
 _OK: Names = {"1": ("yes", GREEN), "0": ("NO", RED)}
 #: Seconds after which a loop that did not come round hangs.
 _HANGS = 600
+#: Loops that may be asked so: `files` walks through all files, an hour is usual for it.
+_SWIFT = 'loop!="files"'
 
 
 def board() -> Board:
@@ -56,7 +58,7 @@ def _now() -> list[Panel]:
         "DiskFills",
     )
     hangs = Told(
-        "Loops that have not come round for ten minutes, in any worker.",
+        "Loops that have not come round for ten minutes, in each worker; without `files`, where an hour is usual.",
         "0.",
         "row *Loops of the workers* says which; restart that worker, its work is taken over.",
         "WorkerLoopHangs",
@@ -64,7 +66,7 @@ def _now() -> list[Panel]:
     targets = Told(
         "Processes that answer Prometheus.", "all.", "*Processes* below says which is down.", "WhatsHookedDown"
     )
-    turned = least("loop_turn_timestamp_seconds", "loop")
+    turned = least("loop_turn_timestamp_seconds", "loop", "instance", where=_SWIFT)
     return [
         redis(),
         figure("Memory used", room, Query(_MEMORY), unit="percentunit", steps=rising(0.8, 0.9)),
@@ -87,8 +89,8 @@ def _reloads() -> Panel:
         "0.",
         "the log names the fault; `whatshooked check` too. Mend it, SIGHUP again.",
     )
-    query = 'sum (whatshooked_config_reloads_total{result="refused"})'
-    return figure("Reloads refused", told, Query(none_is_zero(query)), steps=rising(1))
+    query = none_is_zero(added("config_reloads_total", where='result="refused"'))
+    return figure("Reloads refused", told, Query(query), steps=rising(1))
 
 
 def _redis() -> list[Panel]:
@@ -162,7 +164,7 @@ def _processes() -> list[Panel]:
     since = "time() - max by (instance) (whatshooked_process_start_time_seconds{" + _HERE + "})"
     columns = [
         Column("youngest process for", since, "s"),
-        Column("reloads", f"sum by (instance) (whatshooked_config_reloads_total{{{_HERE}}})"),
+        Column("reloads", added("config_reloads_total", "instance", where=_HERE)),
     ]
     version = Query("count by (version) (whatshooked_build_info)", "{{version}}")
     return [
@@ -180,15 +182,15 @@ def _loops() -> list[Panel]:
         "WorkersGone",
     )
     hung = Told(
-        "How long ago each loop last came round, in the worker where it is longest.",
+        "How long ago each loop last came round, in each worker; without `files`, where an hour is usual.",
         "seconds.",
         f"above {_HANGS} s it hangs: restart that worker, its work is taken over.",
         "WorkerLoopHangs",
     )
-    age = f"time() - {least('loop_turn_timestamp_seconds', 'loop', where=_HERE)}"
+    age = f"time() - {least('loop_turn_timestamp_seconds', 'loop', 'instance', where=f'{_HERE}, {_SWIFT}')}"
     return [
         lines("Loops turning", turning, Query(added("worker_loops", "loop", where=_HERE), "{{loop}}")).span(12),
-        lines("Last turn, ago", hung, Query(age, "{{loop}}"), unit="s", steps=rising(60, _HANGS)).span(12),
+        lines("Last turn, ago", hung, Query(age, "{{loop}} {{instance}}"), unit="s", steps=rising(60, _HANGS)).span(12),
     ]
 
 

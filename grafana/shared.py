@@ -2,8 +2,27 @@
 
 from grafana_foundation_sdk.builders import common
 
-from grafana.panels import GREEN, ON_OFF, ORANGE, RED, Column, Names, Panel, Query, Told, figure, lines, rising, rows
-from grafana.promql import RATE, added, ago, fact, least, part, rate, rise, within
+from grafana import runbook
+from grafana.panels import (
+    BLUE,
+    GREEN,
+    ON_OFF,
+    ORANGE,
+    RED,
+    Column,
+    Names,
+    Panel,
+    Query,
+    Told,
+    falling,
+    figure,
+    lines,
+    rising,
+    rows,
+    section_anchor,
+    section_id,
+)
+from grafana.promql import RATE, added, ago, fact, least, none_is_zero, part, rate, rise, within
 
 #: Below this part of attempts accepted a hook counts as failing.
 FAILING = 0.5
@@ -14,11 +33,22 @@ _REDIS: Names = {"0": ("DOWN", RED), "1": ("not durable", ORANGE), "2": ("up, du
 OWED = fact("hook_due", "hook", where='hook!="_media"')
 HOOK_LINK = "/d/whatshooked-hook?var-hook=${__value.raw}&${__url_time_range}"
 ACCOUNT_LINK = "/d/whatshooked-account?var-account=${__value.raw}&${__url_time_range}"
-CONNECTED: Names = {"1": ("yes", "green"), "0": ("NO", RED)}
-DAYS: Names = {"10000+": ("never", "green")}
+CONNECTED: Names = {"1": ("yes", GREEN), "0": ("NO", RED)}
+HELD: Names = {"0": ("no", GREEN), "1": ("HELD", RED)}
+DAYS: Names = {"10000+": ("never", GREEN)}
 _STATES: Names = {"firing": ("FIRING", RED), "pending": ("pending", ORANGE)}
 #: Labels by which alarms say whom they concern.
-_WHOM = "alertname, alertstate, severity, hook, account, target, loop, of, instance"
+_WHOM = "alertname, alertstate, severity, hook, account, target, loop, of, instance, sign, reason"
+_ALARMS = runbook.alarms(runbook.SOURCE.read_text())
+#: Where the section of each alarm is: its panel in the runbook's dashboard, its heading on a page.
+_SECTIONS: dict[str, Names] = {
+    "panel": {alarm: (str(section_id(alarm)), BLUE) for alarm in _ALARMS},
+    "anchor": {alarm: (section_anchor(alarm), BLUE) for alarm in _ALARMS},
+}
+_SECTION = "${runbook:raw}?viewPanel=${__data.fields.panel.text}#${__data.fields.anchor.text}"
+#: What the cache's limits threw away though a hook was to have it: given up, or set aside.
+DROPPED = 'reason=~"too_old|too_many", state!="unmatched"'
+_ON = ((None, RED), (1.0, GREEN))
 
 
 def refused(by: str = "hook", where: str = "", during: str = RATE) -> str:
@@ -39,9 +69,11 @@ def alarms() -> Panel:
         "open the alarm's section of the runbook and do what it says, `page` before `warn`.",
     )
     since = "(ALERTS * 0) + ignoring (alertstate) group_left () (time() - ALERTS_FOR_STATE)"
-    columns = [Column("for", f"max by ({_WHOM}) ({since})", "s")]
-    link = "${runbook:raw}#${__value.raw}"
-    made = rows("Alarms", told, "alertname", columns, link=link, named={"alertstate": _STATES})
+    found = f"max by ({_WHOM}) ({since})"
+    for label in _SECTIONS:
+        found = f'label_join({found}, "{label}", "", "alertname")'
+    named, columns = {"alertstate": _STATES}, [Column("for", found, "s")]
+    made = rows("Alarms", told, "alertname", columns, link=_SECTION, named=named, hidden=_SECTIONS)
     return made.span(12).height(8).no_value("no alarm")
 
 
@@ -54,7 +86,7 @@ def hooks() -> Panel:
         "HookFailing",
     )
     columns = [
-        Column("on", least("hook_active", "hook"), names=ON_OFF, steps=((None, RED), (1, "green"))),
+        Column("on", least("hook_active", "hook"), names=ON_OFF, steps=_ON),
         Column("owes", OWED, steps=rising(1_000, 10_000)),
         Column("in flight", added("hook_in_flight", "hook", where='hook!="_media"')),
         Column("accepted", rate("attempts", "hook", where='result="accepted"'), "eps"),
@@ -87,8 +119,8 @@ def accounts() -> Panel:
     columns = [
         Column("connected", least("account_connected", "account"), names=CONNECTED, steps=_ON),
         Column("held", fact("account_paused", "account"), names=HELD, steps=rising(1)),
-        Column("token days", least("token_days_left", "account"), "none", _DAYS, DAYS),
-        Column("API version days", least("api_version_days_left", "account"), "none", _VERSION),
+        Column("token days", least("token_days_left", "account"), "none", falling(14, 30), DAYS),
+        Column("API version days", least("api_version_days_left", "account"), "none", falling(30, 90)),
         Column("silent hours", fact("account_silent_hours", "account"), "h", rising(1, 3)),
         Column("to send", fact(outbox, "account", where='state="new"'), steps=rising(1_000, 10_000)),
         Column("unknown", fact(outbox, "account", where='state="unknown"'), steps=rising(1)),
@@ -96,35 +128,40 @@ def accounts() -> Panel:
     return rows("Accounts", told, "account", columns, link=ACCOUNT_LINK).height(6)
 
 
-HELD: Names = {"0": ("no", "green"), "1": ("HELD", RED)}
-_ON = ((None, RED), (1.0, "green"))
-_DAYS = ((None, RED), (14.0, ORANGE), (30.0, "green"))
-_VERSION = ((None, RED), (30.0, ORANGE), (90.0, "green"))
-
-
 def late() -> Panel:
     """Return who takes how long: Meta, we, or the hooks."""
     told = Told(
-        "Where a message's time goes: from Meta's own timestamp to us, then into Redis, then to the hooks' 2xx.",
-        "Meta a second or two, we under 0.25 s, the hooks as fast as they are.",
+        "Where a message's time goes: from Meta's own timestamp to us, then into Redis, then to the 2xx of the hook "
+        "that takes longest.",
+        "Meta a second or two, we under 0.25 s, the hook as fast as it is.",
         "the line on top is the one who is late: Meta (row 1), we (rows 2 and 3), or a hook (row 6).",
         "MetaBacksOff",
     )
     meta, appended = within(0.95, "meta_lag", where='kind="message"'), within(0.99, "append")
-    names = ("Meta, until it tells us (p95)", "we, until Redis has it (p99)", "hooks, until they took it (p95)")
-    queries = [Query(meta, names[0]), Query(appended, names[1]), Query(within(0.95, "delivery"), names[2])]
+    slowest = f"max({within(0.95, 'delivery', 'hook')})"
+    names = (
+        "Meta, until it tells us (p95)",
+        "we, until Redis has it (p99)",
+        "the slowest hook, until it took it (p95)",
+    )
+    queries = [Query(meta, names[0]), Query(appended, names[1]), Query(slowest, names[2])]
     return lines("Who is late?", told, *queries, unit="s").span(12).height(8)
 
 
 def unaccounted() -> Panel:
-    """Return how many events are neither delivered nor in the cache."""
+    """Return how many events are lost: neither delivered nor in the cache, or no more there."""
     told = Told(
-        "Events that were taken in and are neither delivered nor in the cache.",
+        "Events that were taken in and are neither delivered nor in the cache, by Redis' own counts; and within the "
+        "shown time: those that were gone from Redis when they were due, and those that the cache's limits threw away "
+        "though a hook was to have them.",
         "0: nothing is lost.",
-        "`whatshooked fsck` names them, `whatshooked fsck --repair` brings back what can be; report it.",
+        "row 10 of the dashboard Path says which of the three. `whatshooked fsck` says how many lost their way, and "
+        "`whatshooked fsck --repair` brings back what can be; report it.",
         "EventsUnaccounted",
     )
-    return figure("Unaccounted for", told, Query(fact("events_unaccounted")), steps=rising(1))
+    gone = [rise("events_vanished"), rise("cache_removed", where=DROPPED)]
+    whole = " + ".join([f"abs({fact('events_unaccounted')})", *(f"({none_is_zero(one)})" for one in gone)])
+    return figure("Unaccounted for", told, Query(whole), steps=rising(1))
 
 
 def redis() -> Panel:
@@ -147,4 +184,4 @@ def workers() -> Panel:
         "0: nothing is delivered, all is kept. See the workers' log; start `whatshooked worker`.",
         "WorkersGone",
     )
-    return figure("Workers", told, Query(fact("workers_alive")), steps=((None, RED), (1, GREEN)))
+    return figure("Workers", told, Query(fact("workers_alive")), steps=_ON)

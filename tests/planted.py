@@ -39,14 +39,19 @@ from whatshooked.simulator.rules import Rule
 ACCOUNT, REFUSED = "business", "branch"
 #: Seconds that a worker stays dead, and that Redis is away.
 DEAD, AWAY = 2.0, 6.0
+#: Seconds that a process has to stop in.
+GRACE = 40.0
 #: More than a recipient's line holds (whatshooked/stream/outbox.py, MOST_IN_LINE).
 MANY = 1_003
 #: Deliveries are seen now.
 _DELIVERS = 'sum(rate(whatshooked_attempts_total{result="accepted"}[4s])) > 0'
+#: A config was refused.
+_REFUSES = 'sum(whatshooked_config_reloads_total{result="refused"}) > 0'
 #: Our command, but stored files are counted in seconds after a start, not in half a minute.
 _PROGRAM = """
 import sys
 from workers import files
+assert files.SWEEP_EVERY > 60
 files.SWEEP_EVERY = 60.0
 from whatshooked.cli import main
 sys.exit(main(sys.argv[1:]))
@@ -77,11 +82,21 @@ class Planted:
             self.processes[name] = subprocess.Popen(command, env=environment, cwd=self.folder, stdout=log, stderr=log)
 
     def stop(self) -> None:
-        """Stop the processes, workers first."""
-        for name in ("worker", "serve"):
-            if name in self.processes:
-                self.processes[name].terminate()
-                self.processes[name].wait(40)
+        """Stop the processes, workers first; one that does not end is killed, and the others are stopped all the same.
+
+        Raises TimeoutExpired of the last that had to be killed.
+        """
+        late: subprocess.TimeoutExpired | None = None
+        for process in (self.processes[name] for name in ("worker", "serve") if name in self.processes):
+            process.terminate()
+            try:
+                process.wait(GRACE)
+            except subprocess.TimeoutExpired as error:
+                process.kill()
+                process.wait()
+                late = error
+        if late is not None:
+            raise late
 
     async def post(self, body: bytes, secret: str = SECRET) -> int:
         """Send a webhook as Meta does; return the answer's status."""
@@ -185,7 +200,7 @@ class Planted:
         good = path.read_text()
         path.write_text("{")
         self.processes["worker"].send_signal(signal.SIGHUP)
-        await asyncio.sleep(1)
+        await asyncio.to_thread(self.prometheus.wait, _REFUSES)
         path.write_text(good)
         self.processes["worker"].send_signal(signal.SIGHUP)
 

@@ -46,11 +46,6 @@ class Prometheus:
         found: list[dict[str, Any]] = self.ask("query", query=expr)["result"]
         return found
 
-    def targets(self, job: str = "") -> list[dict[str, Any]]:
-        """Return the targets (of a job) it scrapes now, each with `health` and `lastError`."""
-        found = self.ask("targets", state="active")["activeTargets"]
-        return [one for one in found if job in ("", one["labels"]["job"])]
-
     def wait(self, expr: str, is_so: Callable[[list[dict[str, Any]]], bool] = bool, timeout: float = PATIENCE) -> Any:
         """Return the series of an expression once they are so, by default once there are any; raises TimeoutError."""
         deadline = time.monotonic() + timeout
@@ -66,14 +61,12 @@ def prometheus(
     folder: Path,
     jobs: Mapping[str, Sequence[str]],
     *,
-    interval: str = "1s",
     rules: Sequence[Path] = (),
-    alertmanagers: Sequence[str] = (),
 ) -> Iterator[Prometheus]:
     """Run one in a folder on a free port; `jobs` maps a job's name to its `host:port`s."""
     folder.mkdir(parents=True, exist_ok=True)
     config, said = folder / "prometheus.yml", folder / "prometheus.log"
-    config.write_text(yaml.safe_dump(_config(jobs, interval, rules, alertmanagers)))
+    config.write_text(yaml.safe_dump(_config(jobs, rules)))
     command = [
         program("prometheus"),
         f"--config.file={config}",
@@ -97,13 +90,10 @@ def prometheus(
             process.wait()
 
 
-def _config(
-    jobs: Mapping[str, Sequence[str]], interval: str, rules: Sequence[Path], alertmanagers: Sequence[str]
-) -> dict[str, Any]:
+def _config(jobs: Mapping[str, Sequence[str]], rules: Sequence[Path]) -> dict[str, Any]:
     return {
-        "global": {"scrape_interval": interval, "scrape_timeout": interval, "evaluation_interval": interval},
+        "global": dict.fromkeys(("scrape_interval", "scrape_timeout", "evaluation_interval"), "1s"),
         "rule_files": [str(path) for path in rules],
-        "alerting": {"alertmanagers": [{"static_configs": [{"targets": list(alertmanagers)}]}]},
         "scrape_configs": [
             {"job_name": job, "static_configs": [{"targets": list(targets)}]} for job, targets in jobs.items()
         ],

@@ -2,6 +2,9 @@
 
 import json
 import re
+import signal
+import subprocess
+import sys
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -20,12 +23,24 @@ from grafana.picture import draw_all
 from grafana.picture.source import Source
 from grafana.runbook import SOURCE as RUNBOOK_FILE
 from grafana.runbook import sections
+from grafana.shared import FAILING, LATELY
+from ops.alarms.scale import every
 from tests.conftest import REPO
-from tests.planted import ACCOUNT, REFUSED, planted
+from tests.planted import ACCOUNT, REFUSED, Planted, planted
+from tests.prometheus import program
 
 #: Seconds that the story of faults takes.
 STORY = 30.0
 CHOSEN = {"hook": "crm", "account": REFUSED, "instance": ".*", "datasource": SOURCE_UID, "runbook": RUNBOOK}
+#: Grafana's own variables, beside those chosen.
+EXAMPLE = CHOSEN | {
+    "__rate_interval": "4m",
+    "__interval": "5s",
+    "__range": "1h",
+    "__range_s": "3600",
+    "__interval_ms": "5000",
+}
+_METRIC = re.compile(r'"(whatshooked_\w+)"')
 FILES = sorted(FOLDER.glob("*.json"))
 
 
@@ -35,9 +50,30 @@ def read(path: Path) -> dict[str, Any]:
     return found
 
 
+def rules() -> list[dict[str, Any]]:
+    """The rules of all alarms."""
+    return list(every(yaml.safe_load((REPO / "ops" / "alerts.yml").read_text())))
+
+
 def texts(folder: Path) -> dict[str, str]:
     """What stands in each picture."""
     return {path.stem: "".join(ElementTree.parse(path).getroot().itertext()) for path in folder.glob("*.svg")}
+
+
+def test_a_stage_is_cleared_though_a_process_is_deaf(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A worker that does not end is killed and told, and `serve` is stopped all the same."""
+    monkeypatch.setattr("tests.planted.GRACE", 1.0)
+    nobody: Any = None
+    stage = Planted(tmp_path, 0.0, nobody, nobody, nobody, "", {})
+    for name, ear in (("serve", "SIG_DFL"), ("worker", "SIG_IGN")):
+        said = f"import signal, time; signal.signal(signal.SIGTERM, signal.{ear}); print(flush=True); time.sleep(60)"
+        process = stage.processes[name] = subprocess.Popen([sys.executable, "-c", said], stdout=subprocess.PIPE)
+        assert process.stdout is not None
+        with process.stdout as out:
+            out.readline()
+    with pytest.raises(subprocess.TimeoutExpired):
+        stage.stop()
+    assert [stage.processes[name].returncode for name in ("worker", "serve")] == [-signal.SIGKILL, -signal.SIGTERM]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -79,6 +115,38 @@ def test_links_lead_to_sections_of_the_runbook() -> None:
         assert there[int(found[1])] == headings[found[2]]
 
 
+@pytest.mark.parametrize("name", ["path", "hook", "account", "redis-workers"])
+def test_a_click_on_an_alarm_leads_to_its_section(name: str) -> None:
+    """For each alarm that there is: its panel of the runbook's dashboard, and its heading on a page."""
+    there = {str(panel["id"]): panel["title"] for panel in panels(read(FOLDER / "runbook.json"))}
+    (table,) = [panel for panel in panels(read(FOLDER / f"{name}.json")) if panel["title"] == "Alarms"]
+    said = {one["matcher"]["options"]: one["properties"] for one in table["fieldConfig"]["overrides"]}
+    (link,) = next(one["value"] for one in said["alertname"] if one["id"] == "links")
+    alarms = [rule["alert"] for rule in rules()]
+    assert len(alarms) > 20
+    for alarm in alarms:
+        url = link["url"]
+        for label in re.findall(r"__data\.fields\.(\w+)\.text", url):
+            url = url.replace(f"${{__data.fields.{label}.text}}", _named(said[label], alarm))
+        found = re.fullmatch(r"\$\{runbook:raw\}\?viewPanel=(\d+)#(\w+)", url)
+        assert found is not None, url
+        assert (there[found[1]], found[2]) == (alarm, alarm.lower())
+
+
+def _named(properties: list[dict[str, Any]], value: str) -> str:
+    """How a column of the table names a value; it is there, and nobody sees it."""
+    said = {one["id"]: one["value"] for one in properties}
+    assert said["custom.hidden"] and said["custom.hideFrom"]["viz"]
+    return str(said["mappings"][0]["options"][value]["text"])
+
+
+def test_the_runbook_opens_with_the_alarms() -> None:
+    """Whoever opens it comes from one."""
+    titles = [panel["title"] for panel in panels(read(FOLDER / "runbook.json")) if panel["type"] != "row"]
+    alarms = {rule["alert"] for rule in rules()}
+    assert titles[0] == "Alarms" and set(titles[1 : len(alarms) + 1]) == alarms
+
+
 def test_the_dashboards_lead_to_one_another() -> None:
     """Every link to a dashboard names one of ours, and a variable that it has."""
     known = {(board := read(path))["uid"]: board for path in FILES}
@@ -117,15 +185,88 @@ def test_provisioning_names_what_the_dashboards_use() -> None:
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_every_query_is_promql(path: Path) -> None:
     """A parser of Prometheus' language takes each, variables filled in."""
-    values = CHOSEN | {
-        "__rate_interval": "20s",
-        "__interval": "5s",
-        "__range": "1h",
-        "__range_s": "3600",
-        "__interval_ms": "5000",
-    }
-    for asked in queries(read(path), values):
+    for asked in queries(read(path), EXAMPLE):
         promql_parser.parse(asked.expr)
+
+
+@pytest.mark.parametrize("path", [path for path in FILES if path.stem != "runbook"], ids=lambda path: path.stem)
+def test_the_queries_ask_for_metrics_that_there_are(path: Path) -> None:
+    """A metric that is renamed leaves no panel empty in silence."""
+    known = {
+        found for file in (REPO / "whatshooked/metrics").glob("*.py") for found in _METRIC.findall(file.read_text())
+    }
+    asked = [name for one in queries(read(path), EXAMPLE) for name in re.findall(r"whatshooked_\w+", one.expr)]
+    assert len(asked) > 10
+    assert {re.sub(r"_(total|bucket|count|sum)$", "", name) for name in asked} - known == set()
+
+
+def test_a_hook_fails_on_the_dashboards_when_its_alarm_says_so() -> None:
+    """They look as far back as the rule HookFailing, and call the same part of attempts too much."""
+    (rule,) = [rule["expr"] for rule in rules() if rule["alert"] == "HookFailing"]
+    assert set(re.findall(r"increase\(\S+\[(\w+)\]", rule)) == {LATELY}
+    assert re.findall(r"> (\d[.]\d+)", rule) == [str(FAILING)]
+
+
+def _asked(name: str, place: str) -> str:
+    """The query of a panel that a letter stands for."""
+    (found,) = [one.expr for one in queries(read(FOLDER / f"{name}.json"), EXAMPLE) if one.place == place]
+    return found
+
+
+#: Series, minute by minute, up to the end of the shown hour; a panel's query, and what it has to say of them.
+TOLD = {
+    "all kinds of loss": (
+        {
+            "whatshooked_events_unaccounted": "0x69 -1",
+            "whatshooked_events_vanished_total": "0x40 2x29",
+            'whatshooked_cache_removed_total{reason="too_many", state="dead"}': "0x40 4x29",
+            'whatshooked_cache_removed_total{reason="too_old", state="poison"}': "0x40 8x29",
+            'whatshooked_cache_removed_total{reason="too_old", state="unmatched"}': "0x40 100x29",
+            'whatshooked_cache_removed_total{reason="hook_removed", state="dead"}': "0x40 100x29",
+        },
+        ("path", "Unaccounted for A"),
+        15,
+    ),
+    "nothing lost": ({"whatshooked_events_unaccounted": "0x70"}, ("path", "Unaccounted for A"), 0),
+    "a loop that hangs on three machines, beside one that takes its time": (
+        {
+            'whatshooked_loop_turn_timestamp_seconds{loop="due", instance="a"}': "3000x70",
+            'whatshooked_loop_turn_timestamp_seconds{loop="due", instance="b"}': "3000x70",
+            'whatshooked_loop_turn_timestamp_seconds{loop="due", instance="c"}': "3000x70",
+            'whatshooked_loop_turn_timestamp_seconds{loop="consumer", instance="a"}': "4100x70",
+            'whatshooked_loop_turn_timestamp_seconds{loop="files", instance="a"}': "1000x70",
+        },
+        ("redis-workers", "Loops that hang A"),
+        3,
+    ),
+    "a slow hook beside a quick one with ten times its events": (
+        {
+            'whatshooked_delivery_seconds_bucket{hook="quick", le="1"}': "0+10x70",
+            'whatshooked_delivery_seconds_bucket{hook="quick", le="61"}': "0+10x70",
+            'whatshooked_delivery_seconds_bucket{hook="quick", le="+Inf"}': "0+10x70",
+            'whatshooked_delivery_seconds_bucket{hook="slow", le="1"}': "0x70",
+            'whatshooked_delivery_seconds_bucket{hook="slow", le="61"}': "0+1x70",
+            'whatshooked_delivery_seconds_bucket{hook="slow", le="+Inf"}': "0+1x70",
+        },
+        ("path", "Who is late? C"),
+        58,
+    ),
+}
+
+
+@pytest.mark.parametrize("case", TOLD)
+def test_figures_say_what_is_so(case: str, tmp_path: Path) -> None:
+    """Prometheus works them out: no kind of loss is left out, no loop taken for its like, no hook for the average."""
+    series, place, right = TOLD[case]
+    made = [{"series": name, "values": values} for name, values in series.items()]
+    asked = f"round({_asked(*place)})"
+    expected = [{"labels": "{}", "value": right}]
+    wanted = [{"expr": asked, "eval_time": "70m", "exp_samples": expected}]
+    tests = {"tests": [{"interval": "1m", "input_series": made, "promql_expr_test": wanted}]}
+    (tmp_path / "tests.yml").write_text(yaml.safe_dump(tests))
+    command = [program("promtool"), "test", "rules", str(tmp_path / "tests.yml")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.mark.asyncio(loop_scope="module")

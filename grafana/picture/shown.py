@@ -62,6 +62,11 @@ def column(panel: Mapping[str, Any], name: str) -> Look:
     return Look(said.get("unit", "short"), steps, said.get("mappings", []))
 
 
+def is_hidden(panel: Mapping[str, Any], name: str) -> bool:
+    """Return whether a table's column is there for links alone."""
+    return bool(_overrides(panel, name).get("custom.hidden"))
+
+
 def series_colours(panel: Mapping[str, Any], names: list[str]) -> dict[str, str]:
     """Return the colour of each series: a fixed one, or the next of the palette."""
     wanted = {name: _overrides(panel, name).get("color", {}).get("fixedColor", "") for name in names}

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from grafana.picture import svg
-from grafana.picture.shown import column
+from grafana.picture.shown import column, is_hidden
 from grafana.picture.source import Series
 from grafana.picture.svg import Box
 
@@ -87,7 +87,7 @@ def _columns(panel: Mapping[str, Any], letters: Sequence[str]) -> dict[str, str]
 def _labels(panel: Mapping[str, Any], found: Mapping[str, Sequence[Series]]) -> list[str]:
     hidden = _organized(panel).get("excludeByName", {})
     seen = (name for series in found.values() for one in series for name in one.labels)
-    return [name for name in dict.fromkeys(seen) if name not in hidden]
+    return [name for name in dict.fromkeys(seen) if name not in hidden and not is_hidden(panel, name)]
 
 
 def _rows(

@@ -146,7 +146,7 @@ VANISHED = Counter("whatshooked_events_vanished", "Due events that were gone fro
 
 #: Fewer than there are workers: one of them is starting, stopping, or has lost a loop and ends; see its log.
 LOOPS = Gauge("whatshooked_worker_loops", "Processes in which a loop turns", ["loop"], multiprocess_mode="livesum")
-#: Behind the clock by minutes (`files`: half an hour): that loop hangs; see the worker's log, and restart it.
+#: Behind the clock by minutes (`files`: an hour): that loop hangs; see the worker's log, and restart it.
 LOOP_TURN = Gauge(
     "whatshooked_loop_turn_timestamp_seconds",
     "When the loop last came round, in the process where that is longest ago (unix seconds)",

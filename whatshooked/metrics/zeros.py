@@ -55,13 +55,19 @@ def worker(hooks: Iterable[str], accounts: Iterable[str], targets: Iterable[str]
     logged = tuple(targets)
     _show(metrics.LOG_ROWS, logged)
     _show(metrics.LOG_ERRORS, logged)
-    _show(metrics.OUTBOX_UNKNOWN, accounts)
+    for reason in ("too_old", "too_many_bytes"):
+        _show(metrics.LOG_REMOVED, logged, reason)
+    for account in accounts:
+        _show(metrics.OUTBOX_UNKNOWN, (account,))
+        _show(metrics.OUTBOX_DROPPED, (account,))
+    _show(metrics.MESSAGES_FORGOTTEN, ("too_old", "too_many", "no_memory"))
     _show(metrics.UNMATCHED, _TYPES)
     for state in ("dead", "unmatched", "poison"):
         _show(metrics.LEFT_CACHE, ("too_old", "too_many", "cache_off"), state)
     for state in ("waiting", "dead", "poison"):
         _show(metrics.LEFT_CACHE, ("hook_removed",), state)
     _show(metrics.MEDIA_FETCHES, _FETCHES)
+    _show(metrics.MEDIA_REMOVED, ("too_old", "too_many_bytes"))
     _show(metrics.GRAPH, ("0",))
     _show(metrics.UNTOLD, ("redis",))
     _show(metrics.REDIS_ERRORS, WORKER_PARTS)
