@@ -35,9 +35,11 @@ prove: ## kill processes at every step and count what arrived
 lock: ## write the locks anew from pyproject.toml (ARGS=--upgrade)
 	@sh ops/lock.sh $(ARGS)
 
-docs: ## write docs/configuration.md from the config's own model
+docs: ## write what is made of the config's model, the runbook, the alarms and redis.conf
 	@sh ops/setup.sh dev
 	@$(PYTHON_HERE) -m ops.docs
+	@$(PYTHON_HERE) -m ops.manifests
+	@$(PYTHON_HERE) -m grafana
 
 alarms: ## make every fault, see its alarm come and go (ARGS=--write puts the table into docs/alarms.md)
 	@sh ops/setup.sh dev
