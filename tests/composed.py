@@ -1,6 +1,7 @@
 """compose.yaml as it is, run by podman-compose; and what can be asked of it from outside."""
 
 import json
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -15,6 +16,7 @@ from tests.podman import Podman
 from tests.stand_ins import COMPOSE, LEFT_OUT, services
 
 T = TypeVar("T")
+SCRIPTS = COMPOSE.parent / "ops" / "compose"
 
 
 @dataclass
@@ -29,10 +31,22 @@ class Composed:
 
     def compose(self, *words: str, timeout: float = 240.0) -> str:
         """Run a command of podman-compose."""
+        return self.podman.run(*self._command, *words, timeout=timeout, **self._environ)
+
+    def script(self, name: str, *words: str | Path) -> subprocess.CompletedProcess[str]:
+        """Run a script of ops/compose/ on this project."""
+        command = ["sh", SCRIPTS / name, *words]
+        return self.podman.tried(*command, timeout=240.0, **self._environ, COMPOSE=" ".join(self._command))
+
+    @property
+    def _command(self) -> list[str]:
         program = Path(sys.executable).parent / "podman-compose"
         chosen = ["--profile", self.profile] if self.profile else []
-        command: list[str | Path] = [program, "-f", COMPOSE, "-p", self.project, *chosen, *words]
-        return self.podman.run(*command, timeout=timeout, WHATSHOOKED_PORT=str(self.port), **self.environ)
+        return [str(program), "-f", str(COMPOSE), "-p", self.project, *chosen]
+
+    @property
+    def _environ(self) -> dict[str, str]:
+        return {"WHATSHOOKED_PORT": str(self.port), **self.environ}
 
     def services(self) -> list[str]:
         """Return the services of the profile for which there is an image."""
@@ -52,11 +66,10 @@ class Composed:
         """Stop and remove all containers; `-v` removes the volumes as well."""
         self.compose("down", *words)
 
-    def containers(self) -> dict[str, Any]:
-        """Return what podman knows of each running container, by its name without the project."""
-        names = self.podman.run(
-            "podman", "ps", "--quiet", "--filter", f"label=com.docker.compose.project={self.project}"
-        )
+    def containers(self, *words: str) -> dict[str, Any]:
+        """Return what podman knows of each running container, by its name without the project; `--all`: ended, too."""
+        ours = ("--filter", f"label=com.docker.compose.project={self.project}")
+        names = self.podman.run("podman", "ps", "--quiet", *ours, *words)
         found = json.loads(self.podman.run("podman", "inspect", *names.split())) if names.split() else []
         return {one["Name"].removeprefix(f"{self.project}_"): one for one in found}
 

@@ -1,11 +1,11 @@
 """The PostgreSQL of a test process; where there is none, its tests are skipped with the reason."""
 
-import os
 from collections.abc import Iterator
 
 import pytest
 
 from ops.postgres import ADMIN, NoPostgresError, Postgres, server
+from tests.wanted import lacking
 
 __all__ = ["ADMIN", "Postgres", "postgres"]
 
@@ -17,4 +17,4 @@ def postgres() -> Iterator[Postgres]:
         with server() as found:
             yield found
     except NoPostgresError as error:
-        (pytest.fail if os.environ.get("WHATSHOOKED_CI") else pytest.skip)(f"no PostgreSQL: {error}")
+        lacking(f"no PostgreSQL: {error}")

@@ -1,7 +1,6 @@
 """A real Prometheus of a test's own; where the program is missing the test is skipped with the reason."""
 
 import contextlib
-import os
 import re
 import shutil
 import subprocess
@@ -12,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import pytest
 import yaml
+
+from tests.wanted import lacking
 
 #: Seconds in which it has to have started, or stopped.
 PATIENCE = 30.0
@@ -23,7 +23,7 @@ def program(name: str) -> str:
     """The path of a program of Debian's; skips the test without it, or fails it in continuous integration."""
     found = shutil.which(name)
     if found is None:
-        (pytest.fail if os.environ.get("WHATSHOOKED_CI") else pytest.skip)(f"no {name}: apt install prometheus")
+        lacking(f"no {name}: apt install prometheus")
     return found
 
 

@@ -63,6 +63,12 @@ def make_all(place: Podman) -> None:
     place.build("whatshooked", REPO, DOCKERFILE, pip_settings(place.folder))
 
 
+def make_another(place: Podman) -> None:
+    """Give our image's name to another one, of the same content under another label."""
+    context = _context(place, "another", "FROM whatshooked\nLABEL another=true\n")
+    place.build("whatshooked", context, _dockerfile(context))
+
+
 def _make_base(place: Podman) -> None:
     root = place.folder / "debian"
     want = "--include=python3,python3-venv,ca-certificates"

@@ -4,25 +4,21 @@ import asyncio
 import json
 import shutil
 import sqlite3
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from tests import files, meta, sends
 from tests.commands import run
 from tests.conftest import Gateway, account, hook
+from tests.disks import disk_of
 from tests.event_rows import section
 from tests.receiver import Receiver, status
 from tests.simulated import Meta
 from tests.streams import Rig, until
-from whatshooked.cli.backup import copying
+from whatshooked.cli.backup.command import _alone
 from whatshooked.embedded import Embedded
-from whatshooked.errors import CommandRefused
 from whatshooked.keys import Keys
 from whatshooked.stream import restored
 from whatshooked.stream.fsck import examine
@@ -248,11 +244,49 @@ async def test_a_restore_overwrites_nothing(tmp_path: Path, prefix: str, receive
         refused = await run("backup", str(kept), "-c", config)
         assert (refused.code, "is there already" in refused.err) == (1, True)
     refused = await run("restore", str(kept), "-c", config)
-    assert (refused.code, "holds something: stop the gateway" in refused.err) == (1, True)
+    assert (refused.code, "stop the gateway and move it away" in refused.err) == (1, True)
     (kept / "backup.json").unlink()
     refused = await run("restore", str(kept), "-c", config)
     assert (refused.code, "no whole backup" in refused.err) == (1, True)
     assert (kept / "config.json").stat().st_mode & 0o777 == 0o600 and kept.stat().st_mode & 0o777 == 0o700
+
+
+async def test_data_on_disks_of_their_own_comes_back(
+    tmp_path: Path, prefix: str, receiver: Receiver, sim: Meta
+) -> None:
+    """A folder that is a mount point cannot be renamed away or into place: what it holds is made ready inside it."""
+    home, kept = tmp_path / "home", str(tmp_path / "kept")
+    home.mkdir()
+    document = _document(home, prefix, hook("h1", receiver.url()), accounts=[files.of_meta(sim)])
+    async with running(home, prefix, document) as gateway:
+        await files.post(gateway, files.message(sim, files.stored(sim)))
+        await receiver.wait(1)
+        pictures = files.on_disk(home / "media")
+        assert (await run("backup", kept, "-c", str(gateway.path))).code == 0
+    _wipe(home)
+    with disk_of("64m", home / "cache") as cache, disk_of("64m", home / "media") as media:
+        (cache / ".restoring").mkdir()  # of a restore that was killed
+        said = await run("restore", kept, "-c", str(home / "config.json"))
+        assert said.code == 0, said.err
+        assert [path.name for path in cache.iterdir()] == ["valkey"]
+        assert files.on_disk(media) == pictures
+        async with running(home, prefix, document, workers=0) as gateway, Link(gateway.url) as link:
+            assert await link.call("XLEN", Keys(prefix).events) == 1
+
+
+async def test_a_backup_holds_no_copy_of_itself(tmp_path: Path, prefix: str) -> None:
+    """Into a folder that it is to hold nothing is written, nor beside another backup of the same name."""
+    path, kept = tmp_path / "config.json", tmp_path / "kept"
+    path.write_text(json.dumps(_document(tmp_path, prefix, accounts=[account()])))
+    refused = await run("backup", str(tmp_path / "media" / "backups" / "one"), "-c", str(path))
+    assert (refused.code, "which it is to hold: name another folder" in refused.err) == (1, True)
+    assert not (tmp_path / "media").exists()
+    with _alone(tmp_path / "kept.part"):
+        refused = await run("backup", str(kept), "-c", str(path))
+    assert (refused.code, "another backup is being made here" in refused.err) == (1, True)
+    (tmp_path / "kept.part" / "half").mkdir()  # of one that was killed
+    assert (await run("backup", str(kept), "-c", str(path))).code == 0
+    assert sorted(path.name for path in kept.iterdir()) == ["backup.json", "config.json"]
 
 
 async def test_a_backup_is_of_one_prefix(tmp_path: Path, prefix: str, receiver: Receiver) -> None:
@@ -270,68 +304,42 @@ async def test_a_backup_is_of_one_prefix(tmp_path: Path, prefix: str, receiver: 
 
 
 async def test_what_lies_elsewhere_is_named(make_gateway: MakeGateway, tmp_path: Path) -> None:
-    """A Redis of one's own is no part of the backup, and it says so."""
-    found = make_gateway()
+    """A Redis of one's own is no part of the backup: it is refused until somebody says so, and told even then."""
+    found, kept = make_gateway(), tmp_path / "kept"
     found.write()
-    said = await run("backup", str(tmp_path / "kept"), "-c", str(found.path))
+    refused = await run("backup", str(kept), "-c", str(found.path))
+    assert (refused.code, "the rest with --without-redis" in refused.err) == (1, True)
+    assert not kept.exists()
+    said = await run("backup", str(kept), "--without-redis", "-c", str(found.path))
     assert said.code == 0 and "LEFT Redis: redis.url names a server of your own" in said.err
+
+
+async def test_the_server_of_ours_is_always_in_a_backup(tmp_path: Path, prefix: str) -> None:
+    """`--without-redis` would leave out events that nothing else backs up."""
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(_document(tmp_path, prefix, accounts=[account()])))
+    refused = await run("backup", str(tmp_path / "kept"), "--without-redis", "-c", str(path))
+    assert (refused.code, "leave --without-redis out" in refused.err) == (1, True)
 
 
 async def test_what_waits_in_ones_own_redis_is_doubted_when_asked(
     make_gateway: MakeGateway, tmp_path: Path, link: Link, keys: Keys
 ) -> None:
-    """A Redis that was restored by its own means may send what was sent already, unless `--doubt` is said."""
-    found = make_gateway()
+    """A Redis restored by its own means may send what was sent already, unless `--doubt` is said, folder or none."""
+    found = make_gateway(
+        media={"data_path": str(tmp_path / "media")}, event_logger={"file_dir": str(tmp_path / "events")}
+    )
     await found.start(workers=0)
     message = {"account_id": "business", "to": "+4915112345678", "text": "hi"}
     assert (await found.api("POST", "/api/send", json=message)).status_code < 300
     kept = str(tmp_path / "kept")
-    await run("backup", kept, "-c", str(found.path))
+    assert (await run("backup", kept, "--without-redis", "-c", str(found.path))).code == 0
     for options, state in (([], "new"), (["--doubt"], "unknown")):
         assert (await run("restore", kept, "-c", str(found.path), *options)).code == 0
         assert [one["state"] for one in (await found.api("GET", "/api/messages")).json()["messages"]] == [state]
+    assert (await found.api("POST", "/api/send", json=message)).status_code < 300
+    refused = await run("restore", "-c", str(found.path))
+    assert (refused.code, "name the folder of a backup" in refused.err) == (1, True)
+    alone = await run("restore", "--doubt", "-c", str(found.path))
+    assert (alone.code, "1 messages waited" in alone.out) == (0, True)
     assert await examine_outboxes(link, keys, repair=False) == []
-
-
-#: Replaces the files of a folder as the server does, without end, in a process of its own: threads would wait for us.
-_REWRITER = """
-import itertools, pathlib, sys
-source, manifest = pathlib.Path(sys.argv[1]), sys.argv[2]
-for n in itertools.count(1):
-    for kind in ("base", "incr"):
-        (source / f"a.{n}.{kind}").write_text(str(n))
-    (source / "new").write_text(f"file a.{n}.base seq {n} type b\\nfile a.{n}.incr seq {n} type i\\n")
-    (source / "new").rename(source / manifest)
-    for kind in ("base", "incr"):
-        (source / f"a.{n - 1}.{kind}").unlink(missing_ok=True)
-    if n == 1:
-        print("begun", flush=True)
-"""
-
-
-def test_files_that_are_replaced_meanwhile_belong_together(tmp_path: Path) -> None:
-    """However often the server writes its file anew, a copy has one manifest's files, each of them whole."""
-    source = tmp_path / "appendonlydir"
-    source.mkdir()
-    command = [sys.executable, "-c", _REWRITER, str(source), copying.MANIFEST]
-    with subprocess.Popen(command, stdout=subprocess.PIPE) as server:
-        assert server.stdout is not None and server.stdout.readline() == b"begun\n"
-        try:
-            for n in range(200):
-                copy = tmp_path / f"copy-{n}"
-                copying.append_only(source, copy)
-                named = [line.split()[1] for line in (copy / copying.MANIFEST).read_text().splitlines()]
-                assert sorted(path.name for path in copy.iterdir()) == sorted([*named, copying.MANIFEST])
-                assert {(copy / name).read_text() for name in named} == {named[0].split(".")[1]}
-        finally:
-            server.kill()
-
-
-def test_a_file_that_never_holds_still_is_refused(tmp_path: Path) -> None:
-    """A manifest that names files which are gone gives no backup instead of half of one."""
-    source = tmp_path / "appendonlydir"
-    source.mkdir()
-    (source / copying.MANIFEST).write_text("file gone.aof seq 1 type b\n")
-    with pytest.raises(CommandRefused, match="try again"):
-        copying.append_only(source, tmp_path / "copy")
-    assert not (tmp_path / "copy").exists()

@@ -10,7 +10,7 @@ import pytest
 from tests.conftest import Gateway, account
 from whatshooked.embedded import Embedded
 from whatshooked.stream import durability
-from whatshooked.stream.durability import facts, judge
+from whatshooked.stream.durability import info_lines, judge
 from whatshooked.stream.link import Link
 
 GOOD = {"redis_version": "7.0.15", "maxmemory_policy": "noeviction", "aof_enabled": "1"}
@@ -48,7 +48,7 @@ def test_versions(said: dict[str, str], old: str) -> None:
 
 def test_a_silent_server_is_a_caution() -> None:
     """A server that does not tell its policy is used, with a word to its operator."""
-    found = judge(facts("# Server\r\nredis_version:7.4.1\r\n"))
+    found = judge(info_lines("# Server\r\nredis_version:7.4.1\r\n"))
     assert found.refusals == ()
     assert len(found.cautions) == 1 and "maxmemory-policy" in found.cautions[0]
 

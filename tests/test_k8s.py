@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+import shutil
 import socket
 from asyncio.subprocess import DEVNULL
 from pathlib import Path
@@ -13,7 +14,7 @@ import yaml
 
 from ops import manifests
 from tests.conftest import REPO
-from tests.manifests import COMPONENTS, K8S, container, documents, of_kind, only, pods, settings
+from tests.manifests import COMPONENTS, K8S, container, documents, missing, of_kind, only, pods, run, settings
 from whatshooked import __version__
 from whatshooked.boot import CONFIG_VARIABLE
 from whatshooked.cli import serve, supervisor
@@ -61,7 +62,7 @@ def test_selectors_choose_the_pods_they_are_about() -> None:
         wanted = [by_component[component]] if component else list(OURS)
         assert sorted(chosen(spec.get("selector") or spec["podSelector"])) == wanted, one["metadata"]["name"]
         found += 1
-    assert found == 12
+    assert found == 11
     for name in OURS:
         spread = pods()[name]["spec"]["topologySpreadConstraints"]
         assert [chosen(one["labelSelector"]) for one in spread] == [[name], [name]]
@@ -90,8 +91,59 @@ def test_policies_and_monitors_name_ports_that_are_there() -> None:
         (name,) = chosen(monitor["spec"]["selector"])
         (endpoint,) = monitor["spec"]["podMetricsEndpoints"]
         assert endpoint["port"] in ports(name)
-        (job,) = endpoint["relabelings"]
-        assert (job["targetLabel"], job["replacement"]) == ("job", name)
+        assert job_of(endpoint) == name
+
+
+def job_of(endpoint: dict[str, Any]) -> str:
+    """The job that a monitor's endpoint is given."""
+    (job,) = endpoint["relabelings"]
+    assert job["targetLabel"] == "job"
+    return str(job["replacement"])
+
+
+def test_the_web_monitor_finds_the_service() -> None:
+    """It chooses one Service by its labels, and a port of that Service which leads to the pods' metrics."""
+    monitor = only("ServiceMonitor", "whatshooked-web")["spec"]
+    wanted = monitor["selector"]["matchLabels"].items()
+    (service,) = (one for one in of_kind("Service") if wanted <= one["metadata"]["labels"].items())
+    (endpoint,) = monitor["endpoints"]
+    (port,) = (one for one in service["spec"]["ports"] if one["name"] == endpoint["port"])
+    (workload,) = chosen({"matchLabels": service["spec"]["selector"]})
+    assert (port["targetPort"], port["port"]) == ("metrics", ports(workload)["metrics"])
+    assert job_of(endpoint) == workload
+
+
+def test_the_volume_s_alarm_is_about_the_volume_there_is(tmp_path: Path) -> None:
+    """It names the claim that the StatefulSet makes and a section of the runbook, and comes and goes as it fills."""
+    valkey = only("StatefulSet", "whatshooked-valkey")
+    (claim,) = valkey["spec"]["volumeClaimTemplates"]
+    name = f"{claim['metadata']['name']}-{valkey['metadata']['name']}-0"
+    rules = only("PrometheusRule", "whatshooked-volumes")["spec"]
+    (rule,) = rules["groups"][0]["rules"]
+    assert rule["annotations"]["runbook"].removeprefix("ops/RUNBOOK.md#") in {
+        line.lstrip("# ").lower() for line in (REPO / "ops" / "RUNBOOK.md").read_text().splitlines()
+    }
+    promtool = shutil.which("promtool")
+    if promtool is None:
+        missing("no promtool: Debian has it in prometheus")
+    labels = f'{{namespace="n", persistentvolumeclaim="{name}"}}'
+    series = [
+        {"series": f"kubelet_volume_stats_available_bytes{labels}", "values": "50x9 20x19 50x9"},
+        {"series": f"kubelet_volume_stats_capacity_bytes{labels}", "values": "100x60"},
+    ]
+    found = {"exp_labels": {"severity": "page", "namespace": "n", "persistentvolumeclaim": name}}
+    about = {key: rule["annotations"][key] for key in ("description", "runbook")}
+    firing = found | {"exp_annotations": about | {"summary": f"The volume {name} has 20% left"}}
+    at = [("5m", []), ("12m", []), ("16m", [firing]), ("32m", [])]
+    steps = [{"eval_time": time, "alertname": rule["alert"], "exp_alerts": alerts} for time, alerts in at]
+    (tmp_path / "rules.yml").write_text(yaml.safe_dump(rules))
+    test = {
+        "rule_files": ["rules.yml"],
+        "tests": [{"interval": "1m", "input_series": series, "alert_rule_test": steps}],
+    }
+    (tmp_path / "test.yml").write_text(yaml.safe_dump(test))
+    said = run(str(promtool), "test", "rules", "test.yml", cwd=tmp_path)
+    assert said.returncode == 0, said.stdout + said.stderr
 
 
 @pytest.mark.parametrize("name", OURS)

@@ -27,7 +27,7 @@ from whatshooked.cli import main
 sys.exit(main(["worker"]))
 """
 #: Seconds for which a loop may stand still here, more than one call to a Redis that hangs; the probe is more patient.
-PATIENCE = 7.0
+PATIENCE = 12.0
 
 
 def free_port() -> int:

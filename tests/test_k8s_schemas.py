@@ -144,14 +144,15 @@ def faults(operators: Path, found: list[Document]) -> list[str]:
 def test_custom_resources_are_what_their_operators_take(operators: Path) -> None:
     """KEDA's and the Prometheus operator's own types; a wrong type, a wrong value and an unknown field are seen."""
     found = [one for one in documents() if one["apiVersion"] in CUSTOM]
-    assert sorted(one["kind"] for one in found) == ["PodMonitor", "PodMonitor", "PrometheusRule", "ScaledObject"]
+    kinds = ["PodMonitor", "PrometheusRule", "PrometheusRule", "ScaledObject", "ServiceMonitor"]
+    assert sorted(one["kind"] for one in found) == kinds
     assert faults(operators, found) == []
-    scaled, monitor = only("ScaledObject", "whatshooked-worker"), only("PodMonitor", "whatshooked-web")
+    scaled, monitor = only("ScaledObject", "whatshooked-worker"), only("PodMonitor", "whatshooked-worker")
     bad = [scaled | {"spec": scaled["spec"] | {"minReplicaCount": "2"}}]
     bad += [scaled | {"spec": scaled["spec"] | {"pollingIntervall": 2}}]
     bad += [monitor | {"spec": monitor["spec"] | {"podMetricsEndpoints": [{"interval": "often"}]}}]
     assert [line.split(": ")[0] for line in faults(operators, bad)] == [
         "ScaledObject/whatshooked-worker/spec/minReplicaCount",
         "ScaledObject/whatshooked-worker/spec/pollingIntervall",
-        "PodMonitor/whatshooked-web/spec/podMetricsEndpoints/0/interval",
+        "PodMonitor/whatshooked-worker/spec/podMetricsEndpoints/0/interval",
     ]

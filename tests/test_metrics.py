@@ -111,7 +111,7 @@ async def test_an_event_that_was_acknowledged_by_hand_is_unaccounted_for(
 async def test_one_look_takes_as_many_round_trips_with_many_hooks(
     make_gateway: MakeGateway, redis_url: str, keys: Keys, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Fifty hooks and twenty accounts cost what one does."""
+    """Fifty hooks and nine accounts cost what one does."""
     trips: list[int] = []
     batch = Link.batch
 

@@ -10,6 +10,7 @@ import pytest
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from tests.conftest import REPO
+from tests.disks import disk_of
 
 #: Counts, shows itself, and says its slot; then it lives until its input ends, or is killed.
 PROGRAM = """
@@ -169,3 +170,25 @@ def test_without_a_folder_a_process_shows_its_own(tmp_path: Path) -> None:
     ).stdout
     assert 'whatshooked_retries_total{hook="h1"} 2.0' in said
     assert 'whatshooked_hook_due{hook="h1"} 4.0' in said
+
+
+def test_a_disk_that_fills_up_stops_no_counting(tmp_path: Path) -> None:
+    """The room of the counts is theirs from the start: what another fills the disk with does not kill who counts."""
+    program = PROGRAM + "for n in range(1000): metrics.RETRIES.labels(f'hook-{n}').inc()\nprint('counted')"
+    with disk_of("16m", tmp_path / "small") as small:
+        environ = os.environ | {"PYTHONPATH": str(REPO), "PROMETHEUS_MULTIPROC_DIR": str(small)}
+        command = [sys.executable, "-c", program, "1"]
+        with subprocess.Popen(
+            command, env=environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        ) as process:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "0\n"
+            with pytest.raises(OSError, match="No space left"), (small / "other").open("wb", buffering=0) as other:
+                while other.write(b"." * 65536):
+                    pass
+            assert process.communicate()[0] == "counted\n"
+            assert process.returncode == 0
+        full = subprocess.run(
+            command, env=environ, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+        )
+        assert f"{small}: No space left on device" in full.stderr.splitlines()[-1]

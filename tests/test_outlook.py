@@ -15,7 +15,7 @@ from tests.graph import BAD_TOKEN, Graph
 from tests.logged import logged
 from tests.receiver import Receiver
 from tests.simulated import Meta, simulated
-from whatshooked import events
+from whatshooked import events, scrape
 from whatshooked.config import Account, Config
 from whatshooked.config import BusinessApi as Api
 from whatshooked.events import Event
@@ -23,9 +23,9 @@ from whatshooked.keys import Keys
 from whatshooked.meta import graph
 from whatshooked.metrics import facts
 from whatshooked.metrics.facts import Fact
-from whatshooked.stream import standing
+from whatshooked.scrape import of_config
 from whatshooked.stream.link import Link
-from whatshooked.stream.standing import Standing, settled
+from whatshooked.stream.standing import Standing
 from workers import accounts, outlook
 from workers.outlook import Outlook
 from workers.traffic import BUSY, Traffic, silence
@@ -61,7 +61,7 @@ def simulated_account(sim: Meta, version: str = "v25.0") -> Account:
 async def shown(link: Link, keys: Keys, sim: Meta, fact: Fact, version: str = "v25.0") -> float | None:
     """What a scrape of any process shows of the account; None when nobody knows."""
     config = Config(path=Path("config.json"), whatsapp=(simulated_account(sim, version),))
-    found = [*await Standing(link, keys, lambda: config).look(), *settled(config)]
+    found = [*await Standing(link, keys, lambda: config).look(), *of_config(config)]
     return next((one.value for one in found if one.fact == fact and one.labels == ("shop",)), None)
 
 
@@ -193,7 +193,7 @@ async def test_a_version_that_comes_to_its_end(
     soon, over = log.of(logging.WARNING)
     assert "Graph API version ends soon" in soon and "days_left=90" in soon
     assert "Graph API version is retired" in over
-    monkeypatch.setattr(standing, "days_of_version", lambda *_: left[-1])
+    monkeypatch.setattr(scrape, "days_of_version", lambda *_: left[-1])
     assert await shown(link, keys, sim, facts.VERSION_DAYS) == 0
 
 

@@ -95,7 +95,7 @@ async def test_what_stands_in_the_spans(make_gateway: Make, receiver: Receiver, 
     assert attempt.attributes == {
         "http.request.method": "POST",
         "http.response.status_code": 200,
-        "url.full": receiver.url("/a"),
+        "url.full": receiver.url("/a").removesuffix("/a"),  # a path may be a receiver's secret
         "server.address": "127.0.0.1",
         "server.port": receiver.port,
         "whatshooked.hook.id": "h1",

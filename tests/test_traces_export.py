@@ -112,12 +112,12 @@ async def test_a_collector_that_is_away_delays_nothing(
         slowest = max(slowest, time.monotonic() - start)
     await receiver.wait(30)
     await gateway.cached(0)
-    assert slowest < 2.0, "an export takes ten seconds to give up"
+    assert slowest < 8.0, "an export takes ten seconds to give up"
     if not stuck:
         await said(caplog, "Traces are not sent")
     start = time.monotonic()
     await gateway.workers[0]._traces.close()
-    assert time.monotonic() - start < 3.5
+    assert time.monotonic() - start < 8.0
     assert lines(caplog, "The last spans were not sent") == 1
     assert lines(caplog, "Traces are not sent") == (0 if stuck else 1)
 

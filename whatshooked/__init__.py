@@ -58,8 +58,11 @@ looked   stream/cache.py            the pending list is the message cache; strea
 at       stream/replay.py           replay, delete, clear
          stream/registry.py         which hooks there are, and their run-time switches
          stream/fsck.py             do the keys agree? stream/outbox_fsck.py asks it of the outboxes
+         stream/ledger.py           is every event settled, in the cache, or unread?
          web/cache.py               the same as an API, with web/hooks.py and web/auth.py; web/health.py has the metrics
          scrape.py                  serves them on a port of their own, with what stream/standing.py sees in Redis
+         cli/health.py              is this process well, as container platforms ask: workers/rounds.py says which loops
+                                    come round
 
 logged   stream/activity.py         what is done is noted in the step that does it (stream/scripts/shared/note.lua)
                                     while somebody wants to know
@@ -73,7 +76,8 @@ logged   stream/activity.py         what is done is noted in the step that does 
          cli/eventlog/__init__.py   the same in the terminal
          people.py                  one person forgotten: stream/person.py, media/person.py, then every target
 
-around   config/__init__.py         config.json -> frozen Structs, every fault at once
+around   config/__init__.py         config.json -> frozen Structs, every fault at once; config/environment.py gives
+                                    what the file leaves out
          boot.py                    what each process does first; embedded/__init__.py is the bundled server
          stream/durability.py       can this Redis keep what we promise? stream/layout.py: are its keys ours to touch?
          cli/main.py                the commands; cli/supervisor.py keeps processes running
@@ -84,7 +88,8 @@ around   config/__init__.py         config.json -> frozen Structs, every fault a
          simulator/demo             a sample hook for a first run (cli/demo.py, cli/demo_folder.py), and its story
          traces/__init__.py         OpenTelemetry, when it is on: a span of each webhook and each attempt, one trace
          keys.py errors.py logs.py  every Redis key, every error; the log
-         metrics/__init__.py        what processes count together (metrics/folder.py); metrics/facts.py: what is known
+         metrics/__init__.py        what processes count together (metrics/folder.py), shown before it happens
+                                    (metrics/zeros.py); metrics/facts.py: what is known
 """
 
 __version__ = "0.1.0"

@@ -98,6 +98,12 @@ class Boot:
             self.embedded.close()
 
 
+def end(error: StartError) -> None:
+    """Say why this process cannot go on, and end it in order: started anew it is refused before it serves anything."""
+    log.error(str(error))
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
 def calm_collector() -> None:
     """Spare the garbage collector what start-up made and let it look seldom; once per process, when all is started.
 

@@ -11,19 +11,21 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 from whatshooked import logs, metrics
 from whatshooked.config import Config
+from whatshooked.config.rules import days_of_version
 from whatshooked.errors import StreamUnavailable
 from whatshooked.keys import Keys
 from whatshooked.metrics import facts, folder
 from whatshooked.metrics.facts import Known
 from whatshooked.metrics.shown import exposition
 from whatshooked.stream.link import Link
-from whatshooked.stream.standing import Standing, settled
+from whatshooked.stream.standing import Standing
 
 log = logs.get("metrics")
 
@@ -31,7 +33,9 @@ CONTENT_TYPE = "text/plain; version=0.0.4"
 #: Seconds that one look at Redis may take, and that the serving thread waits for it.
 PATIENCE, _WAIT = 1.0, 1.3
 #: Seconds between two tries to serve the port, and after which a client that says nothing is left alone.
-_AGAIN, _SILENCE = 0.5, 10.0
+_AGAIN, _SILENCE = 0.5, 2.0
+#: Clients that are answered at the same time: anybody who reaches the port must not take the process's descriptors.
+_CLIENTS = 16
 
 
 class Scrape:
@@ -63,7 +67,7 @@ class Scrape:
     async def _ask(self) -> list[Known]:
         config = self._config()
         of_redis, of_disks = await asyncio.gather(self._ask_redis(), self._ask_disks(config))
-        return [*of_redis, *of_disks, *settled(config)]
+        return [*of_redis, *of_disks, *of_config(config)]
 
     async def _ask_redis(self) -> list[Known]:
         try:
@@ -85,6 +89,17 @@ class Scrape:
 
     def _asked(self, _: "asyncio.Task[list[Known]]") -> None:
         self._asking = None
+
+
+def of_config(config: Config) -> list[Known]:
+    """Return what the config and the clock know, whether Redis is there or not."""
+    today, cache = datetime.now(UTC).date(), config.message_cache
+    found = [Known(facts.CACHE_LIMIT, (), cache.max_events if cache.enabled else 0)]
+    for account in config.whatsapp:
+        if account.business_api is not None:
+            days = days_of_version(account.business_api.api_version, today)
+            found.append(Known(facts.VERSION_DAYS, (account.id,), float("inf") if days is None else days))
+    return found
 
 
 def disks(config: Config) -> Iterator[Known]:
@@ -154,9 +169,12 @@ class Serving(threading.Thread):
         """Wait for the turn, serve, until told to stop."""
         there = folder.given()
         while not self._stopping.is_set():
-            with folder.held(there / f"port-{self._address[1]}.lock") if there else nullcontext(True) as is_ours:
-                if is_ours:
-                    self._serve()
+            try:
+                with folder.held(there / f"port-{self._address[1]}.lock") if there else nullcontext(True) as is_ours:
+                    if is_ours:
+                        self._serve()
+            except OSError as error:  # the folder is gone, or the port somebody else's
+                self._say_once(error)
             self._stopping.wait(_AGAIN)
 
     def text(self) -> bytes:
@@ -171,11 +189,7 @@ class Serving(threading.Thread):
             return exposition([])
 
     def _serve(self) -> None:
-        try:
-            server = _Server(self._address, self.text)
-        except OSError as error:
-            self._say_once(error)
-            return
+        server = _Server(self._address, self.text)
         self._said = ""
         log.info("Serving metrics", address=f"{self._address[0]}:{server.server_port}/metrics")
         with server:
@@ -196,6 +210,7 @@ class _Server(ThreadingHTTPServer):
     timeout = _AGAIN
 
     def __init__(self, address: tuple[str, int], text: Callable[[], bytes]) -> None:
+        self._room = threading.BoundedSemaphore(_CLIENTS)
         self.address_family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
         self.text = text
         super().__init__(address, _Handler)
@@ -206,6 +221,24 @@ class _Server(ThreadingHTTPServer):
         self.socket.bind(self.server_address)
         self.server_address = self.socket.getsockname()
         self.server_port = self.server_address[1]
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Answer a client in a thread of its own; one too many is hung up on."""
+        if not self._room.acquire(blocking=False):
+            self.shutdown_request(request)
+            return
+        try:
+            super().process_request(request, client_address)
+        except BaseException:
+            self._room.release()
+            raise
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        """Make room when the client has its answer."""
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._room.release()
 
     def handle_error(self, *_: Any) -> None:
         """A client that went away is nobody's trouble."""

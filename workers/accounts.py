@@ -23,9 +23,9 @@ from whatshooked.stream.link import Link
 from whatshooked.stream.outbox import Outbox
 from whatshooked.stream.turn import take
 from workers.outlook import Outlook
+from workers.rounds import came_round
 from workers.throughput import Throughput
 from workers.traffic import Traffic
-from workers.turns import came_round
 
 log = logs.get("accounts")
 

@@ -19,8 +19,8 @@ from workers import statuses
 from workers.attempt import Attempt, Attempts, lease_ms
 from workers.bodies import common
 from workers.media import LEASE_MS, Fetcher, Job
+from workers.rounds import came_round
 from workers.slots import Slots
-from workers.turns import came_round
 
 log = logs.get("hooks")
 

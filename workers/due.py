@@ -17,8 +17,8 @@ from whatshooked.stream.link import Link
 from workers.attempt import Attempt, Attempts, lease_ms
 from workers.bodies import common
 from workers.media import Fetcher
+from workers.rounds import came_round
 from workers.slots import Slots
-from workers.turns import came_round
 
 log = logs.get("hooks")
 

@@ -26,8 +26,8 @@ from whatshooked.stream.uploads import Uploaded
 from workers.bodies import Bodies
 from workers.fetch import Fetch
 from workers.media import Fetcher
+from workers.rounds import came_round
 from workers.slots import Slots
-from workers.turns import came_round
 from workers.uploads import Uploads
 
 log = logs.get("media")

@@ -28,8 +28,8 @@ from whatshooked.stream.settle import NotTaken, Settler
 from workers import fetch_retry as retry
 from workers.bodies import Bodies
 from workers.fetch import Fetch, Fetched, Gone, Later, Stored
+from workers.rounds import came_round
 from workers.slots import Slots
-from workers.turns import came_round
 
 log = logs.get("media")
 

@@ -21,8 +21,8 @@ from whatshooked.stream.outbox import LEASE_MS, Again, Failed, Lease, Outbox, Ou
 from whatshooked.stream.refused import RefusedReplies
 from whatshooked.stream.submit import entry
 from workers import outcome
+from workers.rounds import came_round
 from workers.throughput import Throughput
-from workers.turns import came_round
 from workers.uploads import Uploads
 
 log = logs.get("outbox")

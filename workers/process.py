@@ -45,10 +45,10 @@ from workers.outbox import Sending
 from workers.outbox_upkeep import OutboxKeeper
 from workers.recover import Recovery
 from workers.replies import Replies
+from workers.rounds import came_round, turning
 from workers.slots import Slots
 from workers.throughput import Throughput
 from workers.traffic import Traffic
-from workers.turns import came_round, turning
 
 log = logs.get("hooks")
 
@@ -61,7 +61,10 @@ UPKEEP_EVERY = 5.0
 
 
 def begin_serving(config: Config) -> Serving | None:
-    """Serve /metrics before there is a process, if the config names a port; what it finds out is added as it starts."""
+    """Serve /metrics before there is a process, if the config names a port; what it finds out is added as it starts.
+
+    Called from here, since `workers/boot.py` has to run before the metrics are imported.
+    """
     return Serving.begin(config)
 
 

@@ -9,7 +9,7 @@ from whatshooked.errors import StreamUnavailable
 from whatshooked.hooks.hook import Hooks
 from whatshooked.stream.consume import ALIVE_SECONDS, Consumer
 from workers.consumer import Reader
-from workers.turns import came_round
+from workers.rounds import came_round
 
 log = logs.get("workers")
 

@@ -9,8 +9,6 @@ write to start a job, and a full Redis takes no writes: just then history has to
 
 import asyncio
 import contextlib
-import os
-import signal
 from typing import Any
 
 import msgspec
@@ -23,8 +21,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from whatshooked import logs
-from whatshooked.boot import calm_collector
+from whatshooked.boot import calm_collector, end
 from whatshooked.errors import StartError
 from whatshooked.keys import Keys
 from workers.arq_keys import rename
@@ -36,21 +33,19 @@ asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
 _serving = begin_serving(boot.config)
 _keys = Keys(boot.config.redis.prefix)
 rename(_keys.arq)
-log = logs.get("workers")
 
 #: Seconds that arq may take to remove its own health key before we are told to stop.
 _GOODBYE = 2.0
 
 
 async def on_startup(ctx: dict[str, Any]) -> None:
-    """Start the loops, or end the process: started anew it is refused before it comes here."""
+    """Start the loops, or end the process."""
     _bound_goodbye(ctx["redis"])
     ctx["process"] = Process(boot.config, boot.url, _serving)
     try:
         await ctx["process"].start()
     except StartError as error:  # of a Redis that came after us
-        log.error(str(error))
-        os.kill(os.getpid(), signal.SIGTERM)
+        end(error)
         return
     calm_collector()
 

@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import msgspec
 
+from ops.listen import Reply, Request
 from whatshooked.meta.signature import sign
 
 SECRET = "app-secret-of-the-alarms"
@@ -31,9 +32,9 @@ class Hooks:
     def __init__(self) -> None:
         self.behaves: dict[str, tuple[int, float]] = {}
 
-    def answer(self, path: str, _: bytes) -> tuple[int, float]:
+    def answer(self, request: Request) -> Reply:
         """Answer one attempt."""
-        return self.behaves.get(path, (200, 0.0))
+        return Reply(*self.behaves.get(request.path, (200, 0.0)))
 
 
 class Meta:

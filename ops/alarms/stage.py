@@ -19,10 +19,10 @@ import httpx
 
 from ops.alarms.graph import Graph, number_id, phone, token
 from ops.alarms.launch import HANG
-from ops.alarms.listen import Listener
 from ops.alarms.peers import SECRET, Hooks, Meta, webhook
 from ops.alarms.watch import Watch, free_port, watching
 from ops.faults.valkey import Valkey, tied
+from ops.listen import Listener
 from ops.postgres import Postgres
 from whatshooked.boot import CONFIG_VARIABLE
 from whatshooked.cli.serve import LISTEN_VARIABLE

@@ -15,9 +15,9 @@ from typing import Any
 import httpx
 import yaml
 
-from ops.alarms.listen import Listener
 from ops.alarms.scale import shrink, shrink_duration
 from ops.faults.valkey import tied
+from ops.listen import Listener, Reply, Request
 
 OPS = Path(__file__).parent.parent
 #: The programs, by the names that Debian gives them.
@@ -46,11 +46,11 @@ class Watch:
     client: httpx.AsyncClient
     rings: list[Ring] = field(default_factory=list)
 
-    def answer(self, _: str, body: bytes) -> tuple[int, float]:
+    def answer(self, request: Request) -> Reply:
         """Take what Alertmanager tells."""
-        for alert in json.loads(body)["alerts"]:
+        for alert in json.loads(request.body)["alerts"]:
             self.rings.append(Ring(alert["labels"], alert["annotations"]))
-        return 200, 0.0
+        return Reply(200)
 
     async def active(self) -> list[Labels]:
         """Return the labels of every alarm that Alertmanager has now, those that follow from another included."""

@@ -7,13 +7,14 @@ import random
 import time
 from collections import Counter
 from collections.abc import Callable
-from typing import Any, Self
+from typing import Any
 
 import httpx
 import msgspec
 
 from ops.faults.launch import ATTEMPT_HEADER
 from ops.faults.ledger import Receipt
+from ops.listen import Listener, Reply, Request
 from whatshooked.meta.signature import sign
 
 SECRET = "app-secret-of-the-harness"
@@ -69,55 +70,22 @@ def _body(ids: list[str]) -> bytes:
     return msgspec.json.encode({"object": "whatsapp_business_account", "entry": [entry]})
 
 
-class Receivers:
+class Receivers(Listener):
     """One server for all hooks, by path; it writes down each request before it answers.
 
     `slow_second`: every first attempt is refused at once, and each later one is accepted after that many seconds.
     """
 
     def __init__(self, slow_second: float = 0.0) -> None:
+        super().__init__(self._received)
         self._slow_second = slow_second
         self._seen: Counter[tuple[str, str]] = Counter()
-        self._server: asyncio.Server | None = None
-        self._writers: set[asyncio.StreamWriter] = set()
         self.receipts: list[Receipt] = []
-        self.port = 0
 
-    async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
-        self.port = self._server.sockets[0].getsockname()[1]
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        if self._server is not None:
-            self._server.close()
-        for writer in list(self._writers):
-            writer.close()
-        await asyncio.sleep(0)
-
-    def url(self, hook_id: str) -> str:
-        """Return the address of a hook."""
-        return f"http://127.0.0.1:{self.port}/{hook_id}"
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._writers.add(writer)
-        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
-            while True:
-                await self._answer(reader, writer)
-        self._writers.discard(writer)
-        writer.close()
-
-    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
-        line, *rows = head.split("\r\n")
-        headers = {key.lower(): value.strip() for key, _, value in (row.partition(":") for row in rows)}
-        payload: Any = msgspec.json.decode(await reader.readexactly(int(headers["content-length"])))
-        hook_id = line.split(" ")[1].partition("?")[0].strip("/")
-        accepted, wait, told = self._take(hook_id, payload, headers.get(ATTEMPT_HEADER, ""))
-        await asyncio.sleep(wait)
-        status = 200 if accepted else 503
-        writer.write(b"HTTP/1.1 %d X\r\nContent-Length: %d\r\n\r\n%b" % (status, len(told), told))
-        await writer.drain()
+    def _received(self, request: Request) -> Reply:
+        payload = msgspec.json.decode(request.body)
+        accepted, wait, told = self._take(request.path, payload, request.headers.get(ATTEMPT_HEADER, ""))
+        return Reply(200 if accepted else 503, wait, told)
 
     def _take(self, hook_id: str, payload: Any, attempt: str) -> tuple[bool, float, bytes]:
         """Return whether to accept a request, after how many seconds, and the answer's body."""

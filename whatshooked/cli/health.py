@@ -15,7 +15,7 @@ from whatshooked.errors import CommandRefused
 #: Seconds until an answer has to be there.
 _ANSWER_WITHIN = 5.0
 #: The loops that carry events and come round within seconds; the others may rightly take minutes over one turn.
-_QUICK = frozenset({"reader", "claimer", "sending", "switches"})
+QUICK = frozenset({"reader", "claimer", "sending", "switches"})
 _TURN = re.compile(r'^whatshooked_loop_turn_timestamp_seconds\{[^}]*\bloop="(\w+)"[^}]*\} (\S+)$', re.MULTILINE)
 _REDIS_IS_AWAY = re.compile(r"^whatshooked_redis_up(?:\{[^}]*\})? 0(?:\.0)?$", re.MULTILINE)
 
@@ -44,7 +44,7 @@ def judged(text: str, now: float, patience: float) -> str:
     """
     if "whatshooked_" not in text:
         return "what answers is no worker of ours: give the port of metrics.port"
-    turns = {loop: now - float(when) for loop, when in _TURN.findall(text) if loop in _QUICK}
+    turns = {loop: now - float(when) for loop, when in _TURN.findall(text) if loop in QUICK}
     if not turns:  # it waits for Redis before its loops begin
         return ""
     # Away, Redis holds up whatever has to be written; but some loop always comes round, or the whole process hangs.

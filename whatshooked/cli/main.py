@@ -170,9 +170,12 @@ def _fsck(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", commo
 def _backup(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", common: argparse.ArgumentParser) -> None:
     backup = commands.add_parser("backup", parents=[common], help="copy the whole state of this machine, while it runs")
     backup.add_argument("folder", metavar="FOLDER", help="made by this command")
+    backup.add_argument(
+        "--without-redis", action="store_true", help="redis.url names a server of your own, which is backed up already"
+    )
     backup.set_defaults(does=_call("backup.command", "backup"))
     restore = commands.add_parser("restore", parents=[common], help="put a backup back where nothing is")
-    restore.add_argument("folder", metavar="FOLDER", help="what `backup` made")
+    restore.add_argument("folder", metavar="FOLDER", nargs="?", help="what `backup` made; may be left out with --doubt")
     restore.add_argument(
         "--send", action="store_true", help="send what waited then, though it may have been sent since the backup"
     )

@@ -8,13 +8,16 @@ gone, the next one begins a new count.
 """
 
 import contextlib
+import errno
 import fcntl
 import os
+import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from prometheus_client import values
+from prometheus_client.mmap_dict import MmapedDict
 
 from whatshooked.errors import StartError
 
@@ -23,6 +26,8 @@ VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 #: Seconds that somebody who looks at the slots waits for somebody who takes one; that takes a millisecond.
 _PATIENCE = 0.5
 _SLOTS = "slot-{}.lock"
+#: Bytes of a file of counts, some thousand series, and files that a process may need.
+_ROOM, _FILES = 1 << 19, 8
 
 
 class _Mine:
@@ -38,6 +43,16 @@ def given() -> Path | None:
     return Path(name) if name else None
 
 
+class _Reserved(MmapedDict):
+    """A file of counts whose room is taken at once: a page of a full tmpfs that is not there would kill the process."""
+
+    def __init__(self, filename: str, read_mode: bool = False) -> None:
+        if not read_mode and hasattr(os, "posix_fallocate"):  # macOS has none
+            with Path(filename).open("ab") as file:
+                os.posix_fallocate(file.fileno(), 0, max(_ROOM, os.fstat(file.fileno()).st_size))
+        super().__init__(filename, read_mode)  # type: ignore[no-untyped-call] # it has no types
+
+
 def join() -> None:
     """Take a slot and have the library count in it; raises StartError when the folder cannot be written to."""
     folder = given()
@@ -45,15 +60,20 @@ def join() -> None:
         return
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        if shutil.disk_usage(folder).free < _FILES * _ROOM:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         _take(folder)
     except OSError as error:
         raise StartError(f"{folder}: {error.strerror}: set {VARIABLE} to a folder of this user's own") from error
     os.register_at_fork(after_in_child=lambda: _leave(folder))
+    values.MmapedDict = _Reserved  # type: ignore[attr-defined] # the one way in
     values.ValueClass = values.MultiProcessValue(lambda: _Mine.number)  # type: ignore[no-untyped-call] # it has no types
 
 
 def counts(folder: Path) -> list[str]:
-    """Return the files to add up: all of them, but for the gauges of processes that are gone."""
+    """Return the files to add up: all of them, but for the gauges of processes that are gone; none without a folder."""
+    if not folder.is_dir():
+        return []
     with _alone(folder):
         dead = {
             name for name in map(_slot, folder.glob("gauge_live*.db")) if not _is_held(folder / _SLOTS.format(name))

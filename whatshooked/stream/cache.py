@@ -12,7 +12,7 @@ from whatshooked import events
 from whatshooked.errors import NewerEntry, StreamUnavailable
 from whatshooked.events import Event
 from whatshooked.keys import GROUP, Keys
-from whatshooked.stream.link import Link, Reply, checked, named
+from whatshooked.stream.link import Link, Reply, checked
 from whatshooked.stream.record import Record, record
 
 #: Entries that one call of a listing or of `stats` looks at in one round trip.
@@ -172,28 +172,6 @@ class Cache:
                 stats.by_event[cached.type] += 1
                 stats.by_hook.update(cached.hooks.keys())
         return stats
-
-    async def sizes(self, hooks: Sequence[str]) -> tuple[dict[str, int], int, int, dict[str, int]]:
-        """Return sizes by state, the oldest id's ms (0: none), entries not read, due by hook: cheap at any size.
-
-        Raises StreamUnavailable.
-        """
-        keys = self._keys
-        commands: list[tuple[str | int, ...]] = [("ZCARD", keys.unmatched), ("ZCARD", keys.poison)]
-        commands += [("ZCARD", keys.due(hook)) for hook in hooks]
-        commands += [("ZCARD", keys.dead(hook)) for hook in hooks]
-        counts = checked(await self._link.batch(commands))
-        total, first, lag = await self.total(), await self.ids(limit=1), await self._lag()
-        due = dict(zip(hooks, counts[2 : 2 + len(hooks)], strict=True))
-        sizes = {"all": total, "unmatched": counts[0], "poison": counts[1], "dead": sum(counts[2 + len(hooks) :])}
-        return sizes, events.received_ms(first[0]) if first else 0, lag, due
-
-    async def _lag(self) -> int:
-        (groups,) = await self._link.batch([("XINFO", "GROUPS", self._keys.events)])
-        if isinstance(groups, Exception) or not groups:
-            return 0
-        row = groups[0]
-        return int(named(row, b"lag") or 0) if b"lag" in row else 0
 
 
 def _cached(

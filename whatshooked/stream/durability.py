@@ -24,7 +24,7 @@ class Findings:
 
 async def examine(link: Link) -> Findings:
     """Return what the server's own INFO says against it; raises StreamUnavailable."""
-    return judge(facts((await link.call("INFO", "everything")).decode(errors="replace")))
+    return judge(info_lines((await link.call("INFO", "everything")).decode(errors="replace")))
 
 
 def check(url: str) -> tuple[str, ...]:
@@ -46,7 +46,7 @@ def check(url: str) -> tuple[str, ...]:
     return found.cautions
 
 
-def facts(info: str) -> dict[str, str]:
+def info_lines(info: str) -> dict[str, str]:
     """Return INFO's `name:value` lines."""
     rows = (line.split(":", 1) for line in info.splitlines() if ":" in line and not line.startswith("#"))
     return {name: value.strip() for name, value in rows}

@@ -12,7 +12,7 @@ import msgspec
 from whatshooked.errors import StreamUnavailable
 from whatshooked.keys import GROUP, PARKED, Keys
 from whatshooked.stream.cache import Cache
-from whatshooked.stream.ledger import close_books, unaccounted
+from whatshooked.stream.ledger import balance
 from whatshooked.stream.link import Link
 from whatshooked.stream.registry import known_hooks
 
@@ -65,8 +65,8 @@ async def examine(link: Link, keys: Keys, configured: Iterable[str], *, repair: 
         )
         found += [Disagreement(row[0].decode(), row[1].decode(), row[2].decode()) for row in rows]
     # Last: what was mended above counts again.
-    missing = await (close_books if repair else unaccounted)(link, keys)
-    return [*found, Disagreement(f"{missing} event(s)", "unaccounted", "")] if missing else found
+    missing = (await balance(link, keys, close=repair)).missing or 0
+    return [*found, Disagreement(f"{missing} event(s)", "unaccounted", "")] if missing > 0 else found
 
 
 async def _candidates(link: Link, keys: Keys, hooks: list[str]) -> list[str]:

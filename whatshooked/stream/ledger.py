@@ -4,20 +4,25 @@ The scripts count what they settle in the same step; Redis itself counts what ca
 entry, such as an XACK or XDEL by hand, is missed here.
 """
 
+from typing import NamedTuple
+
 from whatshooked.keys import GROUP, Keys
 from whatshooked.stream.link import Link
 
 
-async def unaccounted(link: Link, keys: Keys) -> int | None:
-    """Return how many events nobody accounts for, 0 being right; None when it cannot be told just now.
+class Balance(NamedTuple):
+    """Events that nobody accounts for, and that no worker has read; None when it cannot be told just now.
 
-    Raises StreamUnavailable.
+    `missing` is 0 when all is right; below it only on a Redis 7.0 that was started anew, until its backlog is read.
     """
-    found: int | None = await link.run(link.scripts.ledger, [keys.events, keys.ledger], GROUP, 0)
-    return found
+
+    missing: int | None
+    unread: int | None
 
 
-async def close_books(link: Link, keys: Keys) -> int | None:
-    """Return the same, and begin the account anew: what is missing now is not told again; raises StreamUnavailable."""
-    found: int | None = await link.run(link.scripts.ledger, [keys.events, keys.ledger], GROUP, 1)
-    return found
+async def balance(link: Link, keys: Keys, *, close: bool = False) -> Balance:
+    """Hold what came in against what became of it; raises StreamUnavailable.
+
+    With `close` the account begins anew: what is missing now is not told again.
+    """
+    return Balance(*await link.run(link.scripts.ledger, [keys.events, keys.ledger], GROUP, int(close)))

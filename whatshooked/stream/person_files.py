@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from whatshooked.errors import StreamUnavailable
-from whatshooked.stream.durability import facts
+from whatshooked.stream.durability import info_lines
 from whatshooked.stream.link import Link
 
 #: Seconds that a rewrite may take; a file of 1 GB takes about ten.
@@ -138,4 +138,4 @@ async def _fails(link: Link, *command: str) -> str:
 
 
 async def _info(link: Link) -> dict[str, str]:
-    return facts((await link.call("INFO", "everything")).decode(errors="replace"))
+    return info_lines((await link.call("INFO", "everything")).decode(errors="replace"))

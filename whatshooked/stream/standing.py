@@ -2,14 +2,12 @@
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import NamedTuple
 
 import msgspec
 
 from whatshooked import events
 from whatshooked.config import Account, Config
-from whatshooked.config.rules import days_of_version
 from whatshooked.errors import StreamUnavailable
 from whatshooked.hooks.hook import Switch, is_active
 from whatshooked.keys import GROUP, MEDIA_HOOK, Keys
@@ -17,15 +15,15 @@ from whatshooked.metrics import facts
 from whatshooked.metrics.facts import Known
 from whatshooked.stream.cache import Cache
 from whatshooked.stream.consume import ALIVE_SECONDS
-from whatshooked.stream.durability import facts as told
+from whatshooked.stream.durability import info_lines
 from whatshooked.stream.follow import lags, shards
-from whatshooked.stream.ledger import unaccounted
-from whatshooked.stream.link import Command, Link, Reply, checked, named
+from whatshooked.stream.ledger import balance
+from whatshooked.stream.link import Command, Link, Reply, checked
 from whatshooked.stream.message import STATES
 
 _DAY = 86_400
-#: Pages of the cache that one look goes through for the oldest event that a hook wanted: twice the default limit.
-_PAGES = 40
+#: Seconds that one look goes through the cache for the oldest event that a hook wanted.
+_SEARCH = 0.3
 #: What is known of an account, in its hash.
 _OF_ACCOUNT = ("state", "token_expires", "silent_hours")
 
@@ -41,7 +39,6 @@ class _Seen(NamedTuple):
     unmatched: int
     poison: int
     pending: list[Reply]
-    lag: int
     media: Mapping[bytes, bytes]
     accounts: list[Reply]
 
@@ -65,7 +62,8 @@ class Standing:
         return [
             *_redis(seen),
             *_cache(seen, sum(dead)),
-            *await self._ages(seen),
+            *await self._account(),
+            *await self._age(seen),
             *(Known(facts.HOOK_DUE, (hook,), count) for hook, count in zip(hooks, due, strict=True)),
             *_active(config, seen.switches),
             Known(facts.WORKERS, (), workers),
@@ -84,7 +82,6 @@ class Standing:
             ("ZCARD", keys.unmatched),
             ("ZCARD", keys.poison),
             ("XPENDING", keys.events, GROUP),
-            ("XINFO", "GROUPS", keys.events),
             ("HGETALL", keys.media_totals),
         ]
         for account in accounts:
@@ -102,27 +99,33 @@ class Standing:
         counts = checked(await self._link.batch([*commands, ("ZCOUNT", keys.workers, since, "+inf")]))
         return counts[: len(hooks)], counts[len(hooks) : -1], counts[-1]
 
-    async def _ages(self, seen: _Seen) -> list[Known]:
-        oldest, missing = await self._oldest(seen), await unaccounted(self._link, self._keys)
-        age = seen.seconds - events.received_ms(oldest) / 1000 if oldest else 0.0
-        found = [Known(facts.CACHE_OLDEST, (), max(age, 0.0))]
-        return found if missing is None else [*found, Known(facts.UNACCOUNTED, (), missing)]
+    async def _account(self) -> list[Known]:
+        missing, unread = await balance(self._link, self._keys)
+        told = ((facts.UNACCOUNTED, missing), (facts.STREAM_LAG, unread))
+        return [Known(fact, (), count) for fact, count in told if count is not None]
 
-    async def _oldest(self, seen: _Seen) -> str:
-        """Return the oldest cached id that some hook wanted, "" when there is none among the first of them."""
+    async def _age(self, seen: _Seen) -> list[Known]:
+        oldest = await self._oldest(seen)
+        if oldest is None:
+            return []
+        age = seen.seconds - events.received_ms(oldest) / 1000 if oldest else 0.0
+        return [Known(facts.CACHE_OLDEST, (), max(age, 0.0))]
+
+    async def _oldest(self, seen: _Seen) -> str | None:
+        """Return the oldest cached id that some hook wanted, "" when there is none, None when it takes too long."""
         count, first = seen.pending[:2]
         if not seen.unmatched or count <= seen.unmatched:
             return first.decode() if first and not seen.unmatched else ""
-        after = ""
-        for _ in range(_PAGES):
+        after, until = "", time.monotonic() + _SEARCH
+        while time.monotonic() < until:
             ids = await self._cache.ids(after)
             scores = await self._link.call("ZMSCORE", self._keys.unmatched, *ids) if ids else []
             if wanted := [i for i, score in zip(ids, scores, strict=True) if score is None]:
                 return wanted[0]
             if not ids:
-                break
+                return ""
             after = ids[-1]
-        return ""
+        return None
 
     async def _log(self, config: Config, accounts: Sequence[Account]) -> list[Known]:
         logger = config.event_logger
@@ -137,33 +140,21 @@ class Standing:
         ]
 
 
-def settled(config: Config) -> list[Known]:
-    """Return what the config and the clock know, whether Redis is there or not."""
-    today, cache = datetime.now(UTC).date(), config.message_cache
-    found = [Known(facts.CACHE_LIMIT, (), cache.max_events if cache.enabled else 0)]
-    for account in config.whatsapp:
-        if account.business_api is not None:
-            days = days_of_version(account.business_api.api_version, today)
-            found.append(Known(facts.VERSION_DAYS, (account.id,), float("inf") if days is None else days))
-    return found
-
-
 def _seen(replies: list[Reply]) -> _Seen:
     # A server of somebody else's may keep its settings to itself; before the first event there is no group.
-    clock, info, fsync, hooks, switches, unmatched, poison, pending, groups, media, *accounts = replies
+    clock, info, fsync, hooks, switches, unmatched, poison, pending, media, *accounts = replies
     checked([clock, hooks, switches, unmatched, poison, media, *accounts])
     if isinstance(pending, Exception) and "NOGROUP" not in str(pending):
         raise StreamUnavailable(str(pending)) from pending
     return _Seen(
         int(clock[0]),
-        {} if isinstance(info, Exception) else told(info.decode(errors="replace")),
+        {} if isinstance(info, Exception) else info_lines(info.decode(errors="replace")),
         "" if isinstance(fsync, Exception) or len(fsync) < 2 else fsync[1].decode(),
         [name.decode() for name in hooks],
         dict(_switches(switches)),
         unmatched,
         poison,
         [0, None] if isinstance(pending, Exception) else pending,
-        0 if isinstance(groups, Exception) else _lag(groups),
         dict(zip(media[::2], media[1::2], strict=True)),
         accounts,
     )
@@ -175,11 +166,6 @@ def _switches(rows: list[bytes]) -> Iterator[tuple[str, Switch]]:
             yield name.decode(), msgspec.json.decode(packed, type=Switch)
         except msgspec.MsgspecError:  # the workers say what is wrong with it
             continue
-
-
-def _lag(groups: list[Reply]) -> int:
-    rows = (row for row in groups if named(row, b"name") == GROUP.encode() and b"lag" in row)
-    return sum(int(named(row, b"lag") or 0) for row in rows)
 
 
 def _redis(seen: _Seen) -> Iterator[Known]:
@@ -206,7 +192,6 @@ def _cache(seen: _Seen, dead: int) -> Iterator[Known]:
     waiting = max(count - dead - seen.unmatched - seen.poison, 0)
     states = {"all": count, "waiting": waiting, "dead": dead, "unmatched": seen.unmatched, "poison": seen.poison}
     yield from (Known(facts.CACHE_EVENTS, (state,), size) for state, size in states.items())
-    yield Known(facts.STREAM_LAG, (), seen.lag)
     for name, fact in ((b"files", facts.MEDIA_FILES), (b"bytes", facts.MEDIA_BYTES)):
         if name in seen.media:
             yield Known(fact, (), int(seen.media[name]))

@@ -142,7 +142,9 @@ def _request(scope: Any, headers: Mapping[bytes, str]) -> tuple[str, Attributes]
 
 
 def _target(hook: Hook) -> Attributes:
-    url = shown(hook.url)
+    parts = urlsplit(shown(hook.url))
+    # Many a receiver is reached by a path that is its secret; `whatshooked.hook.id` says which one it is.
+    url = f"{parts.scheme}://{parts.netloc}"
     return {**_method(hook.method), url_attributes.URL_FULL: url, **_server(url)}
 
 

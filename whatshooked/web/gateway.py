@@ -1,12 +1,11 @@
 """What one web process holds: the config of the moment, the accounts and their signers, and its way to Redis."""
 
 import asyncio
-import os
-import signal
 import time
+from collections.abc import Sequence
 
 from whatshooked import logs, metrics
-from whatshooked.boot import follow_reloads, read_again
+from whatshooked.boot import end, follow_reloads, read_again
 from whatshooked.config import Config
 from whatshooked.errors import StartError, StreamUnavailable
 from whatshooked.hooks.hook import Hooks
@@ -21,7 +20,7 @@ from whatshooked.stream.activity import Activity
 from whatshooked.stream.cache import Cache
 from whatshooked.stream.consume import ensure_group
 from whatshooked.stream.follow import shards
-from whatshooked.stream.intake import Intake
+from whatshooked.stream.intake import Added, Addition, Intake
 from whatshooked.stream.link import Link
 from whatshooked.stream.outbox import Outbox
 from whatshooked.stream.outbox_upkeep import OutboxUpkeep
@@ -153,18 +152,21 @@ class Gateway:
             await asyncio.sleep(_WATCHED_EVERY)
 
     async def _hold_layout(self) -> None:
-        """End the process when Redis came after it and has keys of another layout; raises StreamUnavailable.
-
-        Started anew it is refused before it comes here.
-        """
+        """End the process when Redis came after it and has keys of another layout; raises StreamUnavailable."""
         if self._knows_layout:
             return
         try:
             await layout.hold(self.link, self.keys)
         except StartError as error:
-            log.error(str(error))
-            os.kill(os.getpid(), signal.SIGTERM)
+            end(error)
+            return
         self._knows_layout = True
+
+    async def take(self, additions: Sequence[Addition]) -> list[Added]:
+        """Add events to the stream; raises StreamUnavailable, also while nobody has looked at the keys' layout yet."""
+        if not self._knows_layout:
+            raise StreamUnavailable("the layout of its keys is not known yet")
+        return await self.intake.add(additions)
 
     def streams(self) -> dict[str, tuple[str, str]]:
         """Return the activity streams of the events and of the accounts that the config has."""

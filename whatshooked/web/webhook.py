@@ -136,7 +136,7 @@ class Webhook:
         except NotAWebhook as error:
             raise _Refused("not_json", 400, str(error)) from error
         try:
-            added = await self._gateway.intake.add(additions) if additions else []
+            added = await self._gateway.take(additions) if additions else []
         except StreamUnavailable as error:
             metrics.REDIS_ERRORS.labels("intake").inc()
             log.seldom("error", "Webhook not taken, Meta will resend it", account_id=account.id, error=str(error))

@@ -18,7 +18,7 @@ from whatshooked.keys import Keys
 from whatshooked.stream import turn
 from whatshooked.stream.link import Link
 from workers.eventlog.process import DRAIN, Task
-from workers.turns import came_round
+from workers.rounds import came_round
 
 log = logs.get("eventlog")
 

@@ -2,9 +2,12 @@
 
 import argparse
 import asyncio
+import fcntl
 import os
 import shutil
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -34,18 +37,21 @@ def backup(options: argparse.Namespace) -> int:
     config, folder = load(config_path()).config, Path(options.folder).absolute()
     if folder.exists():
         raise CommandRefused(f"{folder} is there already: name a folder that is not")
+    for place in places(config).all.values():
+        if folder.is_relative_to(place.absolute()):
+            raise CommandRefused(f"{folder} lies in {place}, which it is to hold: name another folder")
+    _see_who_has_redis(config, is_left=options.without_redis)
     part = folder.with_name(folder.name + _PART)
     began = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     try:
-        shutil.rmtree(part, ignore_errors=True)  # of a backup that was killed
-        part.mkdir(mode=0o700, parents=True)
-        made = [name for name, place in places(config).all.items() if _copied(name, place, part / name)]
-        _keep_config(config.path, part / "config.json")
-        about = About(version=__version__, at=began, prefix=config.redis.prefix, parts=made)
-        (part / ABOUT).write_bytes(msgspec.json.format(msgspec.json.encode(about)))
-        os.sync()  # all of it outlives a power cut before its name says that it is whole
-        part.rename(folder)
-        disk.sync(folder.parent)
+        with _alone(part):
+            made = [name for name, place in places(config).all.items() if _copied(name, place, part / name)]
+            _keep_config(config.path, part / "config.json")
+            about = About(version=__version__, at=began, prefix=config.redis.prefix, parts=made)
+            (part / ABOUT).write_bytes(msgspec.json.format(msgspec.json.encode(about)))
+            os.sync()  # all of it outlives a power cut before its name says that it is whole
+            part.rename(folder)
+            disk.sync(folder.parent)
     except OSError as error:
         raise CommandRefused(disk.fault(error.filename or str(folder), error, _REMEDIES)) from error
     print(f"{folder}: {', '.join(made) or 'nothing but the config'}")
@@ -55,12 +61,17 @@ def backup(options: argparse.Namespace) -> int:
 
 def restore(options: argparse.Namespace) -> int:
     """Put the state back where nothing is; raises CommandRefused."""
-    config, folder = load(config_path()).config, Path(options.folder).absolute()
+    config = load(config_path()).config
+    if options.folder is None:
+        return _doubt_alone(config, is_asked=options.doubt)
+    folder = Path(options.folder).absolute()
     about = _about(folder, config)
     here = {name: place for name, place in places(config).all.items() if name in about.parts}
     for name, place in here.items():
         if _holds_something(name, place):
-            raise CommandRefused(f"{place} holds something: stop the gateway and move it away, nothing was restored")
+            raise CommandRefused(
+                f"{place} holds something, be it of a restore that was killed: stop the gateway and move it away"
+            )
     try:
         ready = {name: _made_ready(folder / name, _aside(name, place)) for name, place in here.items()}
         if "redis" in here:
@@ -79,6 +90,46 @@ def restore(options: argparse.Namespace) -> int:
         if name not in here:
             print(f"LEFT {name}: the config has it elsewhere, put it there by its own means", file=sys.stderr)
     _tell_left(config)
+    return 0
+
+
+def _see_who_has_redis(config: Config, *, is_left: bool) -> None:
+    """Refuse a backup without the events whose maker may believe that it has them; raises CommandRefused."""
+    if config.redis.url and not is_left:
+        raise CommandRefused(
+            "redis.url names a server of your own, and the events are there alone: back it up first, where it runs, "
+            "then the rest with --without-redis"
+        )
+    if is_left and not config.redis.url:
+        raise CommandRefused(
+            "without redis.url the server is ours, and belongs to the backup: leave --without-redis out"
+        )
+
+
+@contextmanager
+def _alone(part: Path) -> Iterator[None]:
+    """Make an empty folder that no other backup fills meanwhile; raises CommandRefused when one does."""
+    part.mkdir(mode=0o700, parents=True, exist_ok=True)
+    descriptor = os.open(part, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise CommandRefused(f"{part}: another backup is being made here: wait, or name another folder") from None
+        for path in part.iterdir():  # of a backup that was killed
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _doubt_alone(config: Config, *, is_asked: bool) -> int:
+    """Do what is left to do for a Redis that was restored by its own means; raises CommandRefused."""
+    if not is_asked or not config.redis.url:
+        raise CommandRefused(
+            "name the folder of a backup (--doubt alone is for a redis.url that was restored by itself)"
+        )
+    _doubt(config.redis.url, Keys(config.redis.prefix))
     return 0
 
 
@@ -119,15 +170,17 @@ def _about(folder: Path, config: Config) -> About:
 def _holds_something(name: str, place: Path) -> bool:
     if name == "events":  # a lock, or the database, may be there before the files are
         return place.is_dir() and any(is_log_file(path.name) for path in place.iterdir())
-    return place.exists() and not (place.is_dir() and not any(place.iterdir()))
+    return place.exists() and not (place.is_dir() and {path.name for path in place.iterdir()} <= {_RESTORING})
 
 
 def _aside(name: str, place: Path) -> Path:
-    """Return where a part is made ready, but a rename away from its place; Redis' part can be served from there."""
-    if name != "redis":
-        return place.with_name(place.name + _RESTORING)
-    data = place.parents[1]
-    return data.with_name(data.name + _RESTORING) / place.parent.name / place.name
+    """Return where a part is made ready, but a rename away from its place; Redis' part can be served from there.
+
+    Inside a folder that is there: it may be a disk of its own.
+    """
+    if name == "redis":
+        return place.parents[1] / _RESTORING / place.parent.name / place.name
+    return place / _RESTORING if place.is_dir() else place.with_name(place.name + _RESTORING)
 
 
 def _made_ready(source: Path, new: Path) -> Path:
@@ -143,7 +196,7 @@ def _made_ready(source: Path, new: Path) -> Path:
 
 def _put(new: Path, place: Path) -> None:
     place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if new.is_dir() and place.is_dir() and any(place.iterdir()):  # the log's folder, with a lock or the database
+    if new.is_dir() and place.is_dir():
         for path in new.iterdir():
             path.rename(place / path.name)
         new.rmdir()

@@ -72,7 +72,7 @@ def tree(source: Path, target: Path) -> int:
     """
     known: dict[tuple[int, int], Path] = {}
     target.mkdir(mode=0o750, parents=True)
-    for folder, folders, names in os.walk(source):
+    for folder, folders, names in os.walk(source, onerror=_unless_gone):
         folders.sort(key=lambda name: (name.startswith("."), name))
         into = target / Path(folder).relative_to(source)
         into.mkdir(mode=0o750, exist_ok=True)
@@ -82,6 +82,12 @@ def tree(source: Path, target: Path) -> int:
             except FileNotFoundError:
                 continue
     return sum(len(names) for _, _, names in os.walk(target))
+
+
+def _unless_gone(error: OSError) -> None:
+    """A folder that cannot be read must not be missing in silence; one that went meanwhile may."""
+    if not isinstance(error, FileNotFoundError):
+        raise error
 
 
 def _share(path: Path, into: Path, known: dict[tuple[int, int], Path]) -> None:

@@ -11,7 +11,8 @@ local count = #KEYS - 3
 local notes = #ARGV > 3 + 2 * count and 3 + 2 * count
 if redis.call('EXISTS', events) == 0 then
   redis.call('XGROUP', 'CREATE', events, ARGV[1], '0', 'MKSTREAM')
-  redis.call('HSETNX', KEYS[3], 'base', 0)
+  redis.call('DEL', KEYS[3]) -- of a stream that somebody deleted
+  redis.call('HSET', KEYS[3], 'base', 0)
 end
 
 -- Ids are chosen ahead of the append, so that HSETNX both asks and remembers: one command where HGET + HSET are two.

@@ -1,4 +1,4 @@
-"""Which loops turn, and when each came round last: a loop that hangs ends nobody, so it has to show.
+"""Which loops come round, and when each did last: a loop that hangs ends nobody, so it has to show.
 
 A loop is a task; what it is called stands in its context, so that it says `came_round()` and nothing else.
 """

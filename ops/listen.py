@@ -2,11 +2,27 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable
-from typing import Self
+from collections.abc import Callable, Mapping
+from typing import NamedTuple, Self
 
-#: Path and body -> status, and the seconds until it is told.
-Answer = Callable[[str, bytes], tuple[int, float]]
+
+class Request(NamedTuple):
+    """What came: the path without slashes around it, the headers in small letters, the body."""
+
+    path: str
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class Reply(NamedTuple):
+    """What is answered, after so many seconds."""
+
+    status: int
+    seconds: float = 0.0
+    body: bytes = b""
+
+
+Answer = Callable[[Request], Reply]
 
 
 class Listener:
@@ -47,7 +63,7 @@ class Listener:
         line, *rows = head.split("\r\n")
         headers = {key.lower(): value.strip() for key, _, value in (row.partition(":") for row in rows)}
         body = await reader.readexactly(int(headers.get("content-length", "0")))
-        status, seconds = self._answer(line.split(" ")[1].partition("?")[0].strip("/"), body)
-        await asyncio.sleep(seconds)
-        writer.write(b"HTTP/1.1 %d X\r\nContent-Length: 0\r\n\r\n" % status)
+        reply = self._answer(Request(line.split(" ")[1].partition("?")[0].strip("/"), headers, body))
+        await asyncio.sleep(reply.seconds)
+        writer.write(b"HTTP/1.1 %d X\r\nContent-Length: %d\r\n\r\n%b" % (reply.status, len(reply.body), reply.body))
         await writer.drain()
