@@ -89,6 +89,16 @@ async def test_max_age_pushes_out_what_is_parked_too_long(rig: Rig, upkeep: Upke
     assert await rig.examine() == []
 
 
+async def test_what_is_parked_twice_counts_as_the_listing_has_it(rig: Rig, upkeep: Upkeep) -> None:
+    """Given up at one hook and poison at another: poison."""
+    event_id = await rig.poison("h1")
+    await rig.link.call("ZADD", rig.keys.dead("h2"), 1, event_id)
+    await rig.link.call("HSET", rig.keys.open(event_id), "h2", "d|1|0|0|503|HTTP 503")
+    (cached,) = await rig.cache.look([event_id])
+    assert cached.state == "poison"
+    assert await upkeep.enforce(_limits(max_events=0), ["h1"]) == ({}, {"poison": 1})
+
+
 async def test_what_still_waits_is_never_pushed_out(rig: Rig, upkeep: Upkeep) -> None:
     """In flight, due, and dead at one hook while another still waits: no limit touches them."""
     ids = await rig.routed("h1")
