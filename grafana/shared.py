@@ -160,7 +160,7 @@ def unaccounted() -> Panel:
         "EventsUnaccounted",
     )
     gone = [rise("events_vanished"), rise("cache_removed", where=DROPPED)]
-    whole = " + ".join([f"abs({fact('events_unaccounted')})", *(f"({none_is_zero(one)})" for one in gone)])
+    whole = " + ".join([f"clamp_min({fact('events_unaccounted')}, 0)", *(f"({none_is_zero(one)})" for one in gone)])
     return figure("Unaccounted for", told, Query(whole), steps=rising(1))
 
 

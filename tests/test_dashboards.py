@@ -217,7 +217,7 @@ def _asked(name: str, place: str) -> str:
 TOLD = {
     "all kinds of loss": (
         {
-            "whatshooked_events_unaccounted": "0x69 -1",
+            "whatshooked_events_unaccounted": "0x69 1",
             "whatshooked_events_vanished_total": "0x40 2x29",
             'whatshooked_cache_removed_total{reason="too_many", state="dead"}': "0x40 4x29",
             'whatshooked_cache_removed_total{reason="too_old", state="poison"}': "0x40 8x29",
@@ -227,7 +227,7 @@ TOLD = {
         ("path", "Unaccounted for A"),
         15,
     ),
-    "nothing lost": ({"whatshooked_events_unaccounted": "0x70"}, ("path", "Unaccounted for A"), 0),
+    "nothing lost": ({"whatshooked_events_unaccounted": "0x60 -3x9"}, ("path", "Unaccounted for A"), 0),
     "a loop that hangs on three machines, beside one that takes its time": (
         {
             'whatshooked_loop_turn_timestamp_seconds{loop="due", instance="a"}': "3000x70",
