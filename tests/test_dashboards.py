@@ -123,7 +123,7 @@ def test_links_lead_to_sections_of_the_runbook() -> None:
 
 @pytest.mark.parametrize("name", ["path", "hook", "account", "redis-workers"])
 def test_a_click_on_an_alarm_leads_to_its_section(name: str) -> None:
-    """For each alarm, Kubernetes' own too: panel of the runbook's dashboard and heading on a page; others': the chapter."""
+    """For each alarm, Kubernetes' too: the runbook's panel and its heading on a page; for others' the chapter."""
     there = {str(panel["id"]): panel["title"] for panel in panels(read(FOLDER / "runbook.json"))}
     (table,) = [panel for panel in panels(read(FOLDER / f"{name}.json")) if panel["title"] == "Alarms"]
     said = {one["matcher"]["options"]: one["properties"] for one in table["fieldConfig"]["overrides"]}
