@@ -213,11 +213,14 @@ def _steps(steps: Steps) -> make.ThresholdsConfig:
 
 
 def _mappings(names: Names) -> list[model.ValueMapping]:
-    """Return how values are called; a name for a range opens with the value from which it holds, as in "10000+"."""
+    """Return how values are called.
+
+    A name for a range opens with the value from which it holds, as in "10000+"; "*" stands for all that have no name.
+    """
     plain = {
         value: model.ValueMappingResult(text=text, color=colour)
         for value, (text, colour) in names.items()
-        if not value.endswith("+")
+        if not value.endswith(("+", "*"))
     }
     made: list[model.ValueMapping] = [model.ValueMap(options=plain)] if plain else []
     for value, (said, colour) in names.items():
@@ -225,6 +228,9 @@ def _mappings(names: Names) -> list[model.ValueMapping]:
             result = model.ValueMappingResult(text=said, color=colour)
             limits = model.DashboardRangeMapOptions(from_val=float(value[:-1]), to=None, result=result)
             made.append(model.RangeMap(options=limits))
+        if value == "*":
+            result = model.ValueMappingResult(text=said, color=colour)
+            made.append(model.RegexMap(options=model.DashboardRegexMapOptions(pattern=".*", result=result)))
     return made
 
 

@@ -13,7 +13,7 @@ SOURCE = Path(__file__).parent.parent / "ops" / "RUNBOOK.md"
 #: A headline of a chapter (##) or of one alarm (###).
 _HEADING = re.compile(r"^(##|###) +(.+)$", re.MULTILINE)
 #: The chapter that has a section for each alarm.
-_ALARMS = "Alarms"
+ALARMS = "Alarms"
 
 
 def sections(text: str) -> list[tuple[str, str]]:
@@ -31,7 +31,7 @@ def alarms(text: str) -> list[str]:
 def board(text: str) -> Board:
     """Return the dashboard of a runbook's text (Markdown)."""
     found = sections(text)
-    first = [heading for heading, _ in found].index(_ALARMS)
+    first = [heading for heading, _ in found].index(ALARMS)
     panels = [
         words(heading, said).id(section_id(heading)).span(24).height(_height(said))
         for heading, said in [*found[first:], *found[:first]]

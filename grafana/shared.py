@@ -39,11 +39,13 @@ DAYS: Names = {"10000+": ("never", GREEN)}
 _STATES: Names = {"firing": ("FIRING", RED), "pending": ("pending", ORANGE)}
 #: Labels by which alarms say whom they concern.
 _WHOM = "alertname, alertstate, severity, hook, account, target, loop, of, instance, sign, reason"
-_ALARMS = runbook.alarms(runbook.SOURCE.read_text())
-#: Where the section of each alarm is: its panel in the runbook's dashboard, its heading on a page.
+#: The heading at which each alarm is explained. VolumeFills stands in ops/k8s; "*" are alarms of others.
+_HEADINGS = {alarm: alarm for alarm in runbook.alarms(runbook.SOURCE.read_text())}
+_HEADINGS |= {"VolumeFills": "DiskFills", "*": runbook.ALARMS}
+#: Where that is: its panel in the runbook's dashboard, its name on a page.
 _SECTIONS: dict[str, Names] = {
-    "panel": {alarm: (str(section_id(alarm)), BLUE) for alarm in _ALARMS},
-    "anchor": {alarm: (section_anchor(alarm), BLUE) for alarm in _ALARMS},
+    "panel": {alarm: (str(section_id(heading)), BLUE) for alarm, heading in _HEADINGS.items()},
+    "anchor": {alarm: (section_anchor(heading), BLUE) for alarm, heading in _HEADINGS.items()},
 }
 _SECTION = "${runbook:raw}?viewPanel=${__data.fields.panel.text}#${__data.fields.anchor.text}"
 #: What the cache's limits threw away though a hook was to have it: given up, or set aside.
@@ -160,7 +162,7 @@ def unaccounted() -> Panel:
         "EventsUnaccounted",
     )
     gone = [rise("events_vanished"), rise("cache_removed", where=DROPPED)]
-    whole = " + ".join([f"abs({fact('events_unaccounted')})", *(f"({none_is_zero(one)})" for one in gone)])
+    whole = " + ".join([f"clamp_min({fact('events_unaccounted')}, 0)", *(f"({none_is_zero(one)})" for one in gone)])
     return figure("Unaccounted for", told, Query(whole), steps=rising(1))
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ops.alarms.stage import Plan, Stage, staged
-from ops.alarms.watch import Watch
+from ops.alarms.watch import Watch, matches
 
 Act = Callable[[Stage], Awaitable[None]]
 
@@ -112,9 +112,13 @@ def checked(row: Row, watch: Watch) -> Row:
 
 
 async def _gone(watch: Watch, alarms: Sequence[Alarm], patience: float) -> bool:
+    """Return whether they are gone in time, also the wait of one that has yet to come: another fault began that."""
     try:
-        for alarm in alarms:
-            await watch.until(alarm.name, alarm.labels, stands=False, patience=patience)
+        async with asyncio.timeout(patience):
+            for alarm in alarms:
+                while matches(alarm.name, alarm.labels, await watch.begun()):
+                    await asyncio.sleep(0.1)
+                await watch.until(alarm.name, alarm.labels, stands=False, patience=patience)
     except TimeoutError:
         return False
     return True

@@ -57,6 +57,11 @@ class Watch:
         answer = await self.client.get(f"{self.alertmanager}/api/v2/alerts")
         return [alert["labels"] for alert in answer.raise_for_status().json()]
 
+    async def begun(self) -> list[Labels]:
+        """Return the labels of every alarm that Prometheus has, also of those whose `for` is not over."""
+        answer = await self.client.get(f"{self.prometheus}/api/v1/alerts")
+        return [alert["labels"] for alert in answer.raise_for_status().json()["data"]["alerts"]]
+
     async def until(self, alarm: str, labels: Labels, *, stands: bool, patience: float) -> None:
         """Wait until an alarm stands, or until it does not; raises TimeoutError."""
         async with asyncio.timeout(patience):
