@@ -121,7 +121,7 @@ MEDIA_REMOVED_BYTES = Counter("whatshooked_media_removed_bytes", "Bytes freed by
 #: `whatshooked_webhooks_rejected_total` and what stands in front of us. By Meta's own time, in whole seconds.
 META_LAG = Histogram(
     "whatshooked_meta_lag_seconds",
-    "From Meta's time of the oldest new event of a webhook to its append (seconds), by kind",
+    "From Meta's time of the oldest new event of an append to it (seconds), by kind",
     ["kind"],
     buckets=_SLOW,
 )

@@ -1,10 +1,12 @@
 """Taking events in: everything that waits is appended by ADD in one round trip, and each caller learns its ids."""
 
 import asyncio
+import functools
 import time
 from collections.abc import Sequence
 
 import msgspec
+from prometheus_client import Counter, Histogram
 from redis.exceptions import RedisError
 
 from whatshooked import events, metrics
@@ -23,6 +25,8 @@ SEEN_REFRESH = 8 * 86_400
 EVENTS_PER_CALL = 256
 #: Events of one flush.
 EVENTS_PER_FLUSH = 1024
+#: Later than any time of Meta's.
+_NEVER = 1 << 62
 #: Bytes of one script call; larger events travel in fewer per call.
 BYTES_PER_CALL = 4 * 1024 * 1024
 
@@ -36,6 +40,11 @@ class Addition(msgspec.Struct, frozen=True):
     #: The event's type, as it is counted and noted; "" is neither.
     type: str = ""
     account_id: str = ""
+    #: Of what Meta sent: message, status or other, Meta's own time (unix seconds, 0 without), and what was kept without
+    #: being understood.
+    kind: str = ""
+    when: int = 0
+    leftover: str = ""
 
 
 class Added(msgspec.Struct, frozen=True):
@@ -104,14 +113,37 @@ def _noted(addition: Addition) -> bytes:
 
 
 def _count(additions: Sequence[Addition], added: Sequence[Added]) -> None:
-    """Count a flush, not each of its events: to count costs as much as to decode."""
+    """Count a flush, not each of its events: to count costs as much as to decode.
+
+    What was there already says nothing of how late Meta is, or of what we do not understand.
+    """
     counts: dict[tuple[str, bool], int] = {}
+    oldest: dict[str, int] = {}
     for addition, one in zip(additions, added, strict=True):
         kind = addition.type, one.new
         counts[kind] = counts.get(kind, 0) + 1
+        if not one.new:
+            continue
+        if addition.leftover:
+            metrics.LEFTOVERS.labels(addition.leftover).inc()
+        if addition.when and addition.when < oldest.get(addition.kind, _NEVER):
+            oldest[addition.kind] = addition.when
     for (event_type, new), count in counts.items():
         if event_type:
-            (metrics.EVENTS if new else metrics.DUPLICATES).labels(events.family(event_type)).inc(count)
+            _counter(event_type, new).inc(count)
+    for name, when in oldest.items():
+        _lag(name).observe(max(time.time() - when, 0.0))
+
+
+@functools.lru_cache(maxsize=256)
+def _counter(event_type: str, new: bool) -> Counter:
+    """Return a counter at hand: to look one up by its label costs more than to count."""
+    return (metrics.EVENTS if new else metrics.DUPLICATES).labels(events.family(event_type))
+
+
+@functools.cache
+def _lag(kind: str) -> Histogram:
+    return metrics.META_LAG.labels(kind)
 
 
 def _chunks(additions: Sequence[Addition]) -> list[Sequence[Addition]]:

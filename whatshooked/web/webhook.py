@@ -6,7 +6,6 @@ every event of the body.
 
 import asyncio
 import hmac
-import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
@@ -17,7 +16,6 @@ from whatshooked.errors import NotAWebhook, StreamUnavailable
 from whatshooked.events import Event
 from whatshooked.meta import decode, payload
 from whatshooked.meta.accounts import Accounts
-from whatshooked.meta.decode import Incoming
 from whatshooked.meta.signature import Verdict
 from whatshooked.stream.intake import Added, Addition
 from whatshooked.web.gateway import Gateway
@@ -43,11 +41,6 @@ _TAKEN: tuple[Any, ...] = (
     {"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]},
     {"type": "http.response.body", "body": b""},
 )
-
-#: Later than any time of Meta's.
-_NEVER = 1 << 62
-#: At hand: to look a metric up by its label costs as much as to count.
-_lag = {kind: metrics.META_LAG.labels(kind) for kind in metrics.LAG_KINDS}
 
 _Headers = Iterable[tuple[bytes, bytes]]
 
@@ -141,16 +134,15 @@ class Webhook:
             metrics.REDIS_ERRORS.labels("intake").inc()
             log.seldom("error", "Webhook not taken, Meta will resend it", account_id=account.id, error=str(error))
             raise _Refused("unavailable", 503, "not stored, send again") from error
-        _count(found, added)
         self._gateway.traces.took(account.id, added)
         if log.debugs:
-            for incoming, one in zip(found, added, strict=True):
-                _show(incoming.event, one)
+            for event, one in zip(found, added, strict=True):
+                _show(event, one)
 
 
 def _additions(
     accounts: Accounts, path: Account, body: bytes, trace: bytes | None
-) -> tuple[list[Addition], list[Incoming]]:
+) -> tuple[list[Addition], list[Event]]:
     """Return a body's events, ready for the stream; raises NotAWebhook."""
     additions, found = [], []
     for item in payload.walk(body):
@@ -162,32 +154,12 @@ def _additions(
             )
             continue
         incoming = decode.event(item, owner.account_id, owner.foreign, trace)
-        event = incoming.event
-        additions.append(Addition(events.encode(event), incoming.identity, incoming.day, event.type, event.account_id))
-        found.append(incoming)
+        event, kind, when = incoming.event, incoming.kind, incoming.when
+        left = incoming.leftover or ("no_owner" if owner.foreign else "")
+        blob, digest, day = events.encode(event), incoming.identity, incoming.day
+        additions.append(Addition(blob, digest, day, event.type, event.account_id, kind, when, left))
+        found.append(event)
     return additions, found
-
-
-def _count(found: list[Incoming], added: list[Added]) -> None:
-    """Count what a body brought: how old the oldest of each kind was, and what nobody understood; once a kind.
-
-    What was there already says nothing of that.
-    """
-    oldest: dict[str, int] = {}
-    leftovers: dict[str, int] = {}
-    for incoming, one in zip(found, added, strict=True):
-        if not one.new:
-            continue
-        kind, when = incoming.kind, incoming.when
-        if when and when < oldest.get(kind, _NEVER):
-            oldest[kind] = when
-        if left := incoming.leftover or ("no_owner" if incoming.event.foreign else ""):
-            leftovers[left] = leftovers.get(left, 0) + 1
-    now = time.time()
-    for kind, when in oldest.items():
-        _lag[kind].observe(max(now - when, 0.0))
-    for left, count in leftovers.items():
-        metrics.LEFTOVERS.labels(left).inc(count)
 
 
 async def _read(headers: _Headers, receive: "Receive") -> bytes:
