@@ -8,7 +8,7 @@ import msgspec
 
 from whatshooked import events, logs, metrics
 from whatshooked.config import Hook
-from whatshooked.errors import StreamUnavailable
+from whatshooked.errors import NewerEntry, StreamUnavailable
 from whatshooked.events import Event
 from whatshooked.hooks.hook import Hooks
 from whatshooked.keys import MEDIA_HOOK
@@ -87,10 +87,10 @@ class Reader:
     async def route(self, entries: Sequence[Entry]) -> None:
         """Route entries that this process owns and start their first attempts; raises StreamUnavailable."""
         async with self._routing:
-            if not (entries := await self._readable(entries)):
+            if not (found := await self._readable(entries)):
                 return
             hooks = self._hooks()
-            plans = [self._plan(entry, hooks) for entry in entries]
+            plans = [self._plan(entry, event, hooks) for entry, event in found]
             # Before the entries are routed: a crash in between says it twice, which does no harm.
             if told := [one for event, _, _ in plans if event and (one := statuses.told(event)) is not None]:
                 await self._outbox.statuses(told)
@@ -103,18 +103,30 @@ class Reader:
                 for _, matching, route in plans:
                     self._give_back(matching, route)
                 raise
-            for (event, matching, route), entry in zip(plans, entries, strict=True):
-                if entry.id in routed.ids and event is not None:
+            for event, matching, route in plans:
+                if route.id in routed.ids and event is not None:
                     self._saw(event)
                     self._begin(event, matching, route, routed.now, started)
                 else:
                     self._give_back(matching, route)
 
-    async def _readable(self, entries: Sequence[Entry]) -> Sequence[Entry]:
-        """Hand on what only a newer version can read, and return the rest."""
-        beyond = {entry.id: version for entry in entries if (version := events.newer(entry.blob))}
-        if not beyond:
-            return entries
+    async def _readable(self, entries: Sequence[Entry]) -> list[tuple[Entry, Event | None]]:
+        """Hand on what only a newer version can read, and return the rest with their events, None of what has none."""
+        found: list[tuple[Entry, Event | None]] = []
+        beyond: dict[str, int] = {}
+        for entry in entries:
+            try:
+                found.append((entry, events.decode(entry.blob) if entry.blob else None))
+            except NewerEntry as error:
+                beyond[entry.id] = error.version
+            except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+                _set_aside(entry, error)
+                found.append((entry, None))
+        if beyond:
+            await self._hand_on(beyond)
+        return found
+
+    async def _hand_on(self, beyond: dict[str, int]) -> None:
         await self._consumer.hand_on(beyond)
         log.seldom(
             "warn",
@@ -122,7 +134,6 @@ class Reader:
             entries=len(beyond),
             version=max(beyond.values()),
         )
-        return [entry for entry in entries if entry.id not in beyond]
 
     def _give_back(self, matching: Sequence[Hook], route: Route) -> None:
         """Free the slots of leases that did not come about."""
@@ -132,15 +143,13 @@ class Reader:
         if _leased(route, MEDIA_HOOK):
             self._fetcher.free()
 
-    def _plan(self, entry: Entry, hooks: Hooks) -> tuple[Event | None, tuple[Hook, ...], Route]:
-        if not entry.blob:  # deleted since it was read
-            return None, (), Route(entry.id, Park.NO, ())
+    def _plan(self, entry: Entry, event: Event | None, hooks: Hooks) -> tuple[Event | None, tuple[Hook, ...], Route]:
+        if event is None:  # without a blob it was deleted since it was read
+            return None, (), Route(entry.id, Park.POISON if entry.blob else Park.NO, ())
         try:
-            event = events.decode(entry.blob)
             matching = hooks.match(event)
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-            log.error("Entry cannot be read, set aside as poison", event_id=entry.id, error=str(error))
-            metrics.POISONED.inc()
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:  # a `hook.*` event that tells of no hook
+            _set_aside(entry, error)
             return None, (), Route(entry.id, Park.POISON, ())
         keep = self.keeps_unmatched and events.is_kept_unmatched(event.type)
         if (matching or keep) and attachment.brings(event):
@@ -177,6 +186,11 @@ class Reader:
             lease = lease_ms(hook)
             deadline = started + lease / 1000
             self._attempts.start(Attempt(route.id, event, hook, now + lease, 1, False, deadline, payload))
+
+
+def _set_aside(entry: Entry, error: Exception) -> None:
+    log.error("Entry cannot be read, set aside as poison", event_id=entry.id, error=str(error))
+    metrics.POISONED.inc()
 
 
 def _leased(route: Route, hook_id: str) -> bool:

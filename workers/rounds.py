@@ -1,6 +1,6 @@
 """Which loops come round, and when each did last: a loop that hangs ends nobody, so it has to show.
 
-A loop is a task; what it is called stands in its context, so that it says `came_round()` and nothing else.
+A loop is a task; its gauge stands in its context, so that it says `came_round()` and nothing else.
 """
 
 import asyncio
@@ -8,21 +8,24 @@ import time
 from collections.abc import Coroutine
 from contextvars import ContextVar, copy_context
 
+from prometheus_client import Gauge
+
 from whatshooked import metrics
 
-_loop: ContextVar[str] = ContextVar("loop", default="")
+#: At hand: to look a metric up by its label costs as much as to count.
+_turn: ContextVar[Gauge | None] = ContextVar("turn", default=None)
 
 
 def came_round() -> None:
     """Say that the loop which calls this begins its next turn; means nothing outside of one."""
-    if name := _loop.get():
-        metrics.LOOP_TURN.labels(name).set(time.time())
+    if (turn := _turn.get()) is not None:
+        turn.set(time.time())
 
 
 def turning(name: str, loop: Coroutine[None, None, None]) -> "asyncio.Task[None]":
     """Run a loop under a name, and show that it turns until it ends."""
     context = copy_context()
-    context.run(_loop.set, name)
+    context.run(_turn.set, metrics.LOOP_TURN.labels(name))
     context.run(came_round)
     metrics.LOOPS.labels(name).inc()
     task = asyncio.create_task(loop, name=name, context=context)

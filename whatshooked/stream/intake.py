@@ -119,18 +119,21 @@ def _count(additions: Sequence[Addition], added: Sequence[Added]) -> None:
     """
     counts: dict[tuple[str, bool], int] = {}
     oldest: dict[str, int] = {}
+    leftovers: dict[str, int] = {}
     for addition, one in zip(additions, added, strict=True):
         kind = addition.type, one.new
         counts[kind] = counts.get(kind, 0) + 1
         if not one.new:
             continue
         if addition.leftover:
-            metrics.LEFTOVERS.labels(addition.leftover).inc()
+            leftovers[addition.leftover] = leftovers.get(addition.leftover, 0) + 1
         if addition.when and addition.when < oldest.get(addition.kind, _NEVER):
             oldest[addition.kind] = addition.when
     for (event_type, new), count in counts.items():
         if event_type:
             _counter(event_type, new).inc(count)
+    for left, count in leftovers.items():
+        metrics.LEFTOVERS.labels(left).inc(count)
     for name, when in oldest.items():
         _lag(name).observe(max(time.time() - when, 0.0))
 
