@@ -173,8 +173,10 @@ class Serving(threading.Thread):
                 with folder.held(there / f"port-{self._address[1]}.lock") if there else nullcontext(True) as is_ours:
                     if is_ours:
                         self._serve()
-            except OSError as error:  # the folder is gone, or the port somebody else's
-                self._say_once(error)
+            except OSError as error:
+                self._say_once(
+                    f"{error.filename}: {error.strerror or error}; set PROMETHEUS_MULTIPROC_DIR to a folder that stays"
+                )
             self._stopping.wait(_AGAIN)
 
     def text(self) -> bytes:
@@ -189,21 +191,23 @@ class Serving(threading.Thread):
             return exposition([])
 
     def _serve(self) -> None:
-        server = _Server(self._address, self.text)
+        host, port = self._address
+        try:
+            server = _Server(self._address, self.text)
+        except OSError as error:
+            why = error.strerror or error
+            self._say_once(f"cannot listen on {host}:{port} ({why}): stop what listens there, or set metrics.port")
+            return
         self._said = ""
-        log.info("Serving metrics", address=f"{self._address[0]}:{server.server_port}/metrics")
+        log.info("Serving metrics", address=f"{host}:{server.server_port}/metrics")
         with server:
             while not self._stopping.is_set():
                 server.handle_request()
 
-    def _say_once(self, error: OSError) -> None:
-        host, port = self._address
-        said = f"cannot listen on {host}:{port} ({error.strerror or error})"
-        if said != self._said:
-            self._said = said
-            log.error(
-                "No metrics are served, trying again", error=f"{said}: stop what listens there, or set metrics.port"
-            )
+    def _say_once(self, error: str) -> None:
+        if error != self._said:
+            self._said = error
+            log.error("No metrics are served, trying again", error=error)
 
 
 class _Server(ThreadingHTTPServer):

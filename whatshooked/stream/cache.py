@@ -190,8 +190,8 @@ def _cached(
         hooks[hook] = unpack(states[i + 1], due.get((event_id, hook)))
     state = state_of(hooks, unmatched is not None, poison is not None)
     blob = entry[0][1][1]
-    found = record(file) if file else None
-    return Cached(event_id, read(blob), state, hooks, found, is_newer=events.newer(blob) > 0)
+    event, found = read(blob), record(file) if file else None
+    return Cached(event_id, event, state, hooks, found, is_newer=event is None and events.newer(blob) > 0)
 
 
 def _is_wanted(cached: Cached, state: State | None, hook: str) -> bool:
