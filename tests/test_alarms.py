@@ -1,6 +1,5 @@
 """The alarms: their rules and true durations, and each fault really made before a real Prometheus and Alertmanager."""
 
-import os
 import re
 import shutil
 import subprocess
@@ -19,6 +18,7 @@ from ops.alarms.intake import CACHE, META
 from ops.alarms.scale import every, shrink
 from ops.postgres import NoPostgresError
 from tests.conftest import REPO
+from tests.wanted import lacking
 
 OPS = REPO / "ops"
 GROUPS = (PROCESSES, REDIS, META, CACHE)
@@ -29,7 +29,7 @@ ONLY_UNIT_TESTED = {"WebhooksRefused sign=bug", "DeliveriesLate sign=late", "Eve
 def need(*programs: str) -> None:
     """Skip where a program is not installed; where the continuous integration runs, that is a failure."""
     if missing := [name for name in programs if shutil.which(name) is None]:
-        (pytest.fail if os.environ.get("WHATSHOOKED_CI") else pytest.skip)(f"not installed: {', '.join(missing)}")
+        lacking(f"not installed: {', '.join(missing)}")
 
 
 def rules() -> list[dict[str, Any]]:
@@ -152,7 +152,7 @@ async def test_each_customers_fault_raises_its_alarm_and_clears_it(tmp_path: Pat
         with surrounded(tmp_path) as group:
             await _come_and_go(group, folder)
     except (NoPostgresError, NoDiskError) as error:
-        (pytest.fail if os.environ.get("WHATSHOOKED_CI") else pytest.skip)(f"cannot be made here: {error}")
+        lacking(f"cannot be made here: {error}")
 
 
 @pytest.mark.slow

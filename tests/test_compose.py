@@ -18,6 +18,7 @@ from tests import podman, stand_ins
 from tests.composed import Composed, query, wait_for
 from tests.crossing import Crossing
 from tests.podman import Podman
+from tests.wanted import lacking
 
 pytestmark = pytest.mark.slow
 
@@ -26,17 +27,17 @@ OWNER = 4242
 SECRET = "secret-of-an-app"
 
 
-def lacking() -> str:
+def absent() -> str:
     """Return what keeps these tests from running here, "" when nothing does."""
-    absent = [name for name in stand_ins.PROGRAMS if shutil.which(name) is None]
-    return podman.missing() or (f"not installed: {', '.join(absent)}" if absent else "")
+    programs = [name for name in stand_ins.PROGRAMS if shutil.which(name) is None]
+    return podman.missing() or (f"not installed: {', '.join(programs)}" if programs else "")
 
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Podman]:
     """All images, and a network in which their containers run."""
-    if reason := lacking():
-        (pytest.fail if os.environ.get("WHATSHOOKED_CI") else pytest.skip)(f"no containers here: {reason}")
+    if reason := absent():
+        lacking(f"no containers here: {reason}")
     with podman.podman(tmp_path_factory.mktemp("compose") / "podman") as made:
         stand_ins.make_all(made)
         with made.apart():

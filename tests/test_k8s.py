@@ -14,7 +14,8 @@ import yaml
 
 from ops import manifests
 from tests.conftest import REPO
-from tests.manifests import COMPONENTS, K8S, container, documents, missing, of_kind, only, pods, run, settings
+from tests.manifests import COMPONENTS, K8S, container, documents, of_kind, only, pods, run, settings
+from tests.wanted import lacking
 from whatshooked import __version__
 from whatshooked.boot import CONFIG_VARIABLE
 from whatshooked.cli import serve, supervisor
@@ -125,7 +126,7 @@ def test_the_volume_s_alarm_is_about_the_volume_there_is(tmp_path: Path) -> None
     }
     promtool = shutil.which("promtool")
     if promtool is None:
-        missing("no promtool: Debian has it in prometheus")
+        lacking("no promtool: Debian has it in prometheus")
     labels = f'{{namespace="n", persistentvolumeclaim="{name}"}}'
     series = [
         {"series": f"kubelet_volume_stats_available_bytes{labels}", "values": "50x9 20x19 50x9"},

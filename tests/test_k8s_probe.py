@@ -5,7 +5,6 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -15,6 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from ops.ports import free_port
 from tests.conftest import REPO, account
 from tests.manifests import container
 from whatshooked.embedded.binary import find_binary
@@ -28,12 +28,6 @@ sys.exit(main(["worker"]))
 """
 #: Seconds for which a loop may stand still here, more than one call to a Redis that hangs; the probe is more patient.
 PATIENCE = 12.0
-
-
-def free_port() -> int:
-    """A port that nobody listens on now."""
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        return int(found.getsockname()[1])
 
 
 class Ground:

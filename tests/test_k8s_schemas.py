@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from tests.manifests import COMPONENTS, CUSTOM, K8S, Document, built, copied, documents, missing, only, run
+from tests.manifests import COMPONENTS, CUSTOM, K8S, Document, built, copied, documents, only, run
+from tests.wanted import lacking
 
 #: The oldest release that knows all we use; newer ones are those that the package of schemas has.
 OLDEST = "1.30"
@@ -22,7 +23,7 @@ def schemas() -> Any:
     try:
         return importlib.import_module("kubernetes_validate")
     except ImportError:
-        missing("no kubernetes-validate: sh ops/setup.sh ci")
+        lacking("no kubernetes-validate: sh ops/setup.sh ci")
 
 
 def check(found: list[Document], version: str) -> None:
@@ -125,7 +126,7 @@ def operators(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pytest.skip("31 MB of schemas are fetched: with WHATSHOOKED_CI=1 alone")
     npm = shutil.which("npm")
     if npm is None:
-        missing("no npm: install Node 20 or newer")
+        lacking("no npm: install Node 20 or newer")
     folder = tmp_path_factory.mktemp("operators") / "schemas"
     shutil.copytree(K8S / "schemas", folder)
     said = run(str(npm), "ci", "--ignore-scripts", "--no-audit", "--no-fund", cwd=folder)

@@ -18,6 +18,7 @@ from typing import Any
 import httpx
 import pytest
 
+from ops.ports import free_port
 from tests.conftest import REPO, account, hook
 from whatshooked.cli.demo_folder import hold
 
@@ -100,13 +101,6 @@ def config(folder: Path, **sections: Any) -> Path:
     file = folder / "config.json"
     file.write_text(json.dumps(document | sections))
     return file
-
-
-def free_port() -> int:
-    """A port that was free a moment ago."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def command(*arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:

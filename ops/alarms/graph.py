@@ -1,15 +1,13 @@
 """The simulated Meta, within our own process: a number and a token for each account, so that one can fail alone."""
 
 import contextlib
-import logging
 import socket
 import time
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
-import uvicorn
-
 from ops.alarms.peers import SECRET, text
+from ops.served import served
 from whatshooked.simulator.app import create_app
 from whatshooked.simulator.media import store
 from whatshooked.simulator.world.clock import Clock
@@ -45,17 +43,11 @@ class Graph:
         listener = socket.create_server(("127.0.0.1", 0))
         self.world.address = f"http://127.0.0.1:{listener.getsockname()[1]}"
         app = create_app(self.world)
-        config = uvicorn.Config(app, interface="asgi3", log_config=None, access_log=False, proxy_headers=False)
-        config.load()
-        logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)  # answers that are cut off are meant so
-        server = uvicorn.Server(config)  # started by hand: signals are not its business
-        server.lifespan = config.lifespan_class(config)
-        await server.startup(sockets=[listener])
-        try:
-            yield
-        finally:
-            self.world.stop()
-            await server.shutdown(sockets=[listener])
+        async with served(app, listener):
+            try:
+                yield
+            finally:
+                self.world.stop()  # first: answers that go on for ever would hold the server up
 
 
 def number_id(place: int) -> str:

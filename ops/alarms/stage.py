@@ -20,9 +20,10 @@ import httpx
 from ops.alarms.graph import Graph, number_id, phone, token
 from ops.alarms.launch import HANG
 from ops.alarms.peers import SECRET, Hooks, Meta, webhook
-from ops.alarms.watch import Watch, free_port, watching
+from ops.alarms.watch import Watch, watching
 from ops.faults.valkey import Valkey, tied
 from ops.listen import Listener
+from ops.ports import free_port
 from ops.postgres import Postgres
 from whatshooked.boot import CONFIG_VARIABLE
 from whatshooked.cli.serve import LISTEN_VARIABLE

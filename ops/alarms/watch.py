@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import json
 import shutil
-import socket
 import subprocess
 import time
 from collections.abc import AsyncIterator, Mapping
@@ -18,6 +17,7 @@ import yaml
 from ops.alarms.scale import shrink, shrink_duration
 from ops.faults.valkey import tied
 from ops.listen import Listener, Reply, Request
+from ops.ports import free_port
 
 OPS = Path(__file__).parent.parent
 #: The programs, by the names that Debian gives them.
@@ -161,9 +161,3 @@ def _alertmanager(bell: str) -> str:
     for receiver in document["receivers"]:
         receiver["webhook_configs"] = [{"url": bell, "send_resolved": True}]
     return yaml.safe_dump(document)
-
-
-def free_port() -> int:
-    """Return a port that was free a moment ago."""
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        return int(taken.getsockname()[1])

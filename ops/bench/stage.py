@@ -19,6 +19,7 @@ from ops.bench import environment
 from ops.bench.bodies import NUMBER_ID, SECRET
 from ops.bench.ledger import CAPACITY, Ledger
 from ops.bench.load import Order, Report
+from ops.ports import free_port
 from whatshooked.embedded import Embedded
 
 _REPO = Path(__file__).parents[2]
@@ -85,7 +86,7 @@ class Stage:
 
         `graph` is the port of Meta's Graph and of its files; nobody answers at 9. `sections` are the config's others.
         """
-        port = _free_port()
+        port = free_port()
         config = self.folder / "config.json"
         document = _document(port, self._valkey.url, hook, graph, self.folder / "media") | sections
         config.write_text(json.dumps(document))
@@ -112,7 +113,7 @@ class Stage:
 
     def hook(self) -> int:
         """Start the receiver; returns its port."""
-        port = _free_port()
+        port = free_port()
         self._start(
             "receiver", [sys.executable, "-m", "ops.bench.receiver", str(port), str(self.folder / "ledger")], {}
         )
@@ -121,7 +122,7 @@ class Stage:
 
     def file_host(self) -> int:
         """Start Meta's file host; returns its port."""
-        port = _free_port()
+        port = free_port()
         self._start("file-host", [sys.executable, "-m", "ops.bench.files", str(port)], {})
         self._await_port("file-host", port)
         return port
@@ -172,7 +173,7 @@ class Stage:
         return cast(dict[str, Any], self.redis.info(section))
 
     def _server(self, name: str, command: Sequence[str], environ: Mapping[str, str] | None = None) -> int:
-        port = _free_port()
+        port = free_port()
         self._start(name, [*command, "--port", str(port)], environ or {})
         self._await_port(name, port)
         return port
@@ -226,11 +227,6 @@ def _document(port: int, redis: str, hook: int | None, graph: int, media: Path) 
         "redis": {"url": redis},
         "media": {"data_path": str(media)},
     }
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        return int(taken.getsockname()[1])
 
 
 def _children(parent: int) -> list[int]:

@@ -8,7 +8,6 @@ import asyncio
 import base64
 import contextlib
 import hashlib
-import logging
 import random
 import re
 import socket
@@ -19,12 +18,12 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import uvicorn
 
 from ops.faults import peers, shelf
 from ops.faults.file_ledger import Brought, Told
 from ops.faults.file_mutants import Habits
 from ops.faults.stage import ACCOUNT, TOKEN
+from ops.served import served
 from whatshooked.simulator.app import create_app
 from whatshooked.simulator.media import store
 from whatshooked.simulator.world.clock import Clock
@@ -96,17 +95,11 @@ class FileHost:
         listener = socket.create_server(("127.0.0.1", 0))
         self.world.address = f"http://127.0.0.1:{listener.getsockname()[1]}"
         app = Thin(create_app(self.world), self._habits.pause)
-        config = uvicorn.Config(app, interface="asgi3", log_config=None, access_log=False, proxy_headers=False)
-        config.load()
-        logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)  # answers that are cut off are meant so
-        server = uvicorn.Server(config)  # started by hand: signals are not its business
-        server.lifespan = config.lifespan_class(config)
-        await server.startup(sockets=[listener])
-        try:
-            yield
-        finally:
-            self.world.stop()
-            await server.shutdown(sockets=[listener])
+        async with served(app, listener):
+            try:
+                yield
+            finally:
+                self.world.stop()  # first: answers that go on for ever would hold the server up
 
     def body(self, ids: list[str]) -> bytes:
         """Return the webhook of new messages, all to one number, with their files."""
