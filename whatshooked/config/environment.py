@@ -11,6 +11,7 @@ from whatshooked.config.walk import Object
 #: Variable → the section and key that it fills.
 VARIABLES: Mapping[str, tuple[str, str]] = {
     "WHATSHOOKED_REDIS_URL": ("redis", "url"),
+    "WHATSHOOKED_CUSTOMERS_KEY": ("server", "customers_key"),
     "WHATSHOOKED_METRICS_HOST": ("metrics", "host"),
     "WHATSHOOKED_METRICS_PORT": ("metrics", "port"),
 }

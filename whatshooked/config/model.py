@@ -34,6 +34,9 @@ class Server(Section, frozen=True, kw_only=True):
     username: Annotated[str | None, about("HTTP Basic user of /api/*")] = None
     password: Annotated[SecretText | None, about("HTTP Basic password of /api/*")] = None
     auth_key: Annotated[SecretText | None, about("API key of /api/*: X-API-Key or Authorization: Bearer")] = None
+    customers_key: Annotated[
+        SecretText | None, about("key of /api/customers alone, as X-API-Key: for Grafana's dashboard Customers")
+    ] = None
 
 
 class BusinessApi(Section, frozen=True, kw_only=True):

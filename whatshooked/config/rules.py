@@ -186,7 +186,7 @@ def _access(config: Config) -> Iterator[Finding]:
         yield f"server.{lacking}", "missing, so Basic authentication is off; set both server.username and .password"
     if not (server.username and server.password) and not server.auth_key:
         yield "server", "no credentials, so /api/* answers only on loopback; set username and password, or auth_key"
-    for name in ("password", "auth_key"):
+    for name in ("password", "auth_key", "customers_key"):
         if getattr(server, name) in SAMPLE_PASSWORDS:
             yield f"server.{name}", "is the value of an example, which anybody knows; choose your own"
 

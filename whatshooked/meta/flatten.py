@@ -149,6 +149,11 @@ def _meta(event: Event, event_id: str) -> Object:
     return {"event_type": event.type, "timestamp": _rfc3339(sent) if sent else _streamed(event_id), "data": data}
 
 
+def name(event: Event) -> str:
+    """Return what the person of an event calls themselves, "" where Meta did not say."""
+    return _name(_contact(event))
+
+
 def _contact(event: Event) -> Object:
     return decode_item(event.contact) if event.contact else {}
 

@@ -11,7 +11,7 @@ from litestar.openapi import OpenAPIConfig
 from whatshooked import __version__
 from whatshooked.config import Config
 from whatshooked.traces import App
-from whatshooked.web import auth, health, media, uploads
+from whatshooked.web import auth, customers, health, media, uploads
 from whatshooked.web.cache import CacheController
 from whatshooked.web.described import COMPONENTS, SECURITY, describe
 from whatshooked.web.events import EventsController
@@ -56,7 +56,7 @@ def create_app(config: Config, url: str) -> Application:
     controllers = (CacheController, EventsController, HooksController, MessagesController, PeopleController)
     api = Router("/api", route_handlers=[*controllers, uploads.keep], guards=[auth.guard], security=SECURITY)
     litestar = Litestar(
-        [api, media.router, health.health, health.ready, health.show_metrics],
+        [api, customers.router, media.router, health.health, health.ready, health.show_metrics],
         state=State({"gateway": gateway}),
         lifespan=[lifespan],
         exception_handlers=HANDLERS,

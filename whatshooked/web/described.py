@@ -37,11 +37,12 @@ _ERROR = Schema(
         )
     },
 )
+_KEY = "server.auth_key; for /api/customers server.customers_key as well"
 #: For `OpenAPIConfig`: the ways to show who one is.
 COMPONENTS = Components(
     security_schemes={
         "basic": SecurityScheme(type="http", scheme="basic", description="server.username and server.password"),
-        "key": SecurityScheme(type="apiKey", name="X-API-Key", security_scheme_in="header", description="auth_key"),
+        "key": SecurityScheme(type="apiKey", name="X-API-Key", security_scheme_in="header", description=_KEY),
         "bearer": SecurityScheme(type="http", scheme="bearer", description="server.auth_key"),
         "link": SecurityScheme(
             type="apiKey", name="signature", security_scheme_in="query", description="a link as payloads carry it"

@@ -19,6 +19,7 @@ from whatshooked.stream import layout
 from whatshooked.stream.activity import Activity
 from whatshooked.stream.cache import Cache
 from whatshooked.stream.consume import ensure_group
+from whatshooked.stream.customers import Customers
 from whatshooked.stream.follow import shards
 from whatshooked.stream.intake import Added, Addition, Intake
 from whatshooked.stream.link import Link
@@ -28,6 +29,7 @@ from whatshooked.stream.refused import RefusedReplies
 from whatshooked.stream.registry import hooks_now, link_key
 from whatshooked.stream.replay import Operator
 from whatshooked.traces import open_traces
+from whatshooked.web.customers import Looks
 from whatshooked.web.live import Live
 from whatshooked.web.readers import Readers
 
@@ -66,6 +68,7 @@ class Gateway:
         self._link_key, self._link_key_until = b"", 0.0
         self.store: Store = open_store(config.media)
         self.refused = RefusedReplies(self.link, self.keys)
+        self.customers = Looks(Customers(self.link, self.keys), lambda: self.config)
         self.readers = Readers(lambda: self.config)
         self.live = Live(Link(url), self.keys, lambda: self.config, self.streams)
         self._outboxes = OutboxUpkeep(self.link, self.keys)
