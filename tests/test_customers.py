@@ -1,15 +1,18 @@
 """Whom it concerns: each fault names the customers whom it touches, and nobody else; as JSON, to Grafana, in bounds."""
 
 import asyncio
+import json
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import httpx
 import pytest
 
 from tests import meta
+from tests.commands import run
 from tests.conftest import API_KEY, Gateway, hook
 from tests.files import message, of_meta, post, stored
 from tests.receiver import Receiver, status
@@ -209,6 +212,23 @@ async def test_messages_that_were_not_sent_concern_their_recipients(
     ):
         assert (await gateway.api("POST", "/api/messages", json=body)).status_code == 202
     assert await listed(gateway) == [(ANA, None, "unsent", 1)]
+
+
+async def test_the_command_tells_the_same(make_gateway: MakeGateway) -> None:
+    """A line each, or JSON for machines; nobody is said as such."""
+    gateway = make_gateway(hook("crm", "http://127.0.0.1:9"))
+    await gateway.start(workers=0)
+    await gateway.post(of(ANA, "Ana Silva", count=2))
+    config = ("-c", str(gateway.path))
+    told = await run("customers", *config)
+    assert re.fullmatch(rf"{ANA}    business     2 unread since \S+Z  Ana Silva\n", told.out), told.out
+    for state in get_args(customers.State):
+        machines = await run("customers", *config, "--json", "--state", state)
+        assert machines.code == 0
+        assert [json.loads(line)["customer"] for line in machines.out.splitlines()] == [ANA] * (state == "unread")
+    nobody = await run("customers", *config, "--hook", "crm")
+    assert (nobody.out, nobody.err) == ("", "nobody\n")
+    assert (await gateway.api("GET", "/api/customers?state=lost")).status_code == 400
 
 
 async def test_one_look_is_bounded_and_says_so(

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from whatshooked import __version__
 from whatshooked.cli.log_options import add_log, add_stats, add_tail
 from whatshooked.cli.message_options import add_messages, add_send
-from whatshooked.cli.options import add_account, add_doctor, add_health, add_init
+from whatshooked.cli.options import add_account, add_customers, add_doctor, add_health, add_init
 from whatshooked.cli.simulate import options as simulate_options
 from whatshooked.errors import WhatsHookedError, exit_code
 
@@ -69,6 +69,7 @@ def build() -> argparse.ArgumentParser:
     _config(commands, common)
     _cache(commands, common)
     _hooks(commands, common)
+    add_customers(commands, common, _call)
     add_send(commands, common, _call)
     add_messages(commands, common, _call)
     add_log(commands, common, _call)

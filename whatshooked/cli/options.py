@@ -1,4 +1,4 @@
-"""The options of `init`, `doctor`, `account` and `health`: apart from main.py for their number."""
+"""The options of `init`, `doctor`, `account`, `customers` and `health`: apart from main.py for their number."""
 
 import argparse
 from collections.abc import Callable
@@ -6,6 +6,8 @@ from collections.abc import Callable
 #: Makes the function that runs a command, by module and name.
 Call = Callable[[str, str], Callable[[argparse.Namespace], int]]
 
+#: States in which a customer's events and messages are (stream/customers.py).
+_STATES = ("unread", "waiting", "dead", "poison", "off", "no_file", "unsent", "unknown", "failed")
 _ORDER = """\
 Questions come in this order, whatever the token sees, and one whose option is given is left out: --token, --waba,
 --number-id, --phone, --id, --app-secret, --public-url, --hook, --secrets (y or n). So answers can be piped in, one a
@@ -53,6 +55,20 @@ def add_doctor(
     doctor.add_argument("--account", default="", metavar="ID", help="this account alone")
     doctor.add_argument("--json", action="store_true", help="one JSON object, for machines")
     doctor.set_defaults(does=call("doctor.command", "doctor"))
+
+
+def add_customers(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]", common: argparse.ArgumentParser, call: Call
+) -> None:
+    """Add `customers`."""
+    customers = commands.add_parser(
+        "customers", parents=[common], help="whom it concerns that events or messages wait or failed"
+    )
+    customers.add_argument("--hook", default="", metavar="ID", help="at this hook alone")
+    customers.add_argument("--account", default="", metavar="ID", help="at this account alone")
+    customers.add_argument("--state", default="", choices=_STATES, help="in this state alone")
+    customers.add_argument("--json", action="store_true", help="one JSON object a line, for machines")
+    customers.set_defaults(does=call("customers", "customers"))
 
 
 def add_health(

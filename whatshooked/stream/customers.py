@@ -6,7 +6,7 @@ Metrics cannot say it, for a label has few values. Nothing of it is stored, so n
 import asyncio
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import msgspec
 
@@ -20,7 +20,7 @@ from whatshooked.meta import attachment, brief, flatten
 from whatshooked.meta.send import READ
 from whatshooked.stream.cache import HookState, read, unpack
 from whatshooked.stream.link import Command, Link, Reply, checked
-from whatshooked.stream.message import State
+from whatshooked.stream.message import State as OfMessage
 from whatshooked.stream.outbox_view import OutboxView
 from whatshooked.stream.record import record
 from whatshooked.stream.registry import hooks_now, known_hooks
@@ -38,22 +38,24 @@ _AT_ONCE = 50
 _NAME = 64
 #: Who sent what cannot be read.
 UNREADABLE = "(unreadable)"
+#: States of hooks that nothing moves any more.
+_SHOWN: Mapping[str, "State"] = {"dead": "dead", "poison": "poison"}
 #: States of messages, and what they are called beside those of events.
-_OF_MESSAGES: Mapping[State, str] = {"new": "unsent", "unknown": "unknown", "failed": "failed"}
+_OF_MESSAGES: Mapping[OfMessage, "State"] = {"new": "unsent", "unknown": "unknown", "failed": "failed"}
+
+
+#: Of events: no worker has looked at them; a hook has not taken them, or they were given up at it; they killed their
+#: workers; the hook is off, and did not get them; handed on without their file. Of messages to the customer: the rest.
+State = Literal["unread", "waiting", "dead", "poison", "off", "no_file", "unsent", "unknown", "failed"]
 
 
 class Concerned(NamedTuple):
-    """A customer, and how it stands with what came of them or is to go to them.
-
-    `hook` is "" where none has to do with it. `state` is, of events: `unread` (no worker has looked at them),
-    `waiting`, `dead`, `poison`, `off` (the hook is off, and did not get them), `no_file` (handed on without their
-    file); of messages to the customer: `unsent`, `unknown`, `failed`.
-    """
+    """A customer, and how it stands with what came of them or is to go to them; `hook` is "" where it is about none."""
 
     customer: str
     account: str
     hook: str
-    state: str
+    state: State
 
 
 class Case(msgspec.Struct):
@@ -80,7 +82,7 @@ class CustomerView(msgspec.Struct):
     name: str | None
     account_id: str
     hook_id: str | None
-    state: str
+    state: State
     count: int
     since: str
     error: str | None
@@ -250,7 +252,7 @@ def _owing(
     for hook, state in hooks.items():
         if state.state in ("waiting", "in_flight") and state.attempts == 0 and ms > usual:
             continue
-        shown = state.state if state.state in ("dead", "poison") else "waiting"
+        shown = _SHOWN.get(state.state, "waiting")
         who, name = _person(event, event_id, hook, shown)
         yield _One(who, ms, name, state.last_error or "")
 
@@ -270,7 +272,7 @@ def _passed_by(event: Event, event_id: str, off: Sequence[Hook], known: set[byte
             yield _One(who, events.received_ms(event_id), name)
 
 
-def _person(event: Event | None, event_id: str, hook: str, state: str) -> tuple[Concerned, str]:
+def _person(event: Event | None, event_id: str, hook: str, state: State) -> tuple[Concerned, str]:
     """Return whom an event is of, and what they call themselves; of one that cannot be read nobody knows."""
     if event is None:
         return Concerned(UNREADABLE, "", hook, state), ""

@@ -18,6 +18,7 @@ from litestar.params import QueryParameter, RawBody
 
 from whatshooked.config import Config
 from whatshooked.errors import StreamUnavailable
+from whatshooked.stream import customers
 from whatshooked.stream.customers import Customers, CustomerView, Found, among, view
 from whatshooked.web import faults
 from whatshooked.web.auth import AnyRequest, guard_customers
@@ -35,7 +36,7 @@ _UNSTORED = {"Cache-Control": "no-store"}
 
 OfHook = Annotated[str, QueryParameter(description="whom it concerns at this hook alone")]
 OfAccount = Annotated[str, QueryParameter(name="account_id", description="at this account alone")]
-OfState = Annotated[str, QueryParameter(name="state", description="in this state alone")]
+OfState = Annotated[customers.State | None, QueryParameter(name="state", description="in this state alone")]
 Limit = Annotated[int, QueryParameter(ge=1, le=_MOST, description="customers of one answer")]
 Asked = Annotated[str, QueryParameter(name="query", description='a family, with matchers such as hook="crm"')]
 Moment = Annotated[str, QueryParameter(name="time", description="unix seconds; only now can be asked for")]
@@ -74,11 +75,11 @@ def _failed(task: asyncio.Task[Found]) -> bool:
 
 @get("/", summary="List customers whom it concerns that something waits or failed")
 async def list_customers(
-    state: State, hook: OfHook = "", account: OfAccount = "", in_state: OfState = "", limit: Limit = 100
+    state: State, hook: OfHook = "", account: OfAccount = "", in_state: OfState = None, limit: Limit = 100
 ) -> Response[CustomersView]:
     """Return the customers of events that no hook has taken, of files that could not be had, of messages not sent."""
     found = await state.gateway.customers.found()
-    wanted = {"hook": hook, "account": account, "state": in_state}
+    wanted = {"hook": hook, "account": account, "state": in_state or ""}
     chosen = among(found, {name: value for name, value in wanted.items() if value})
     complete = found.is_all and len(chosen) <= limit
     return Response(CustomersView([view(*one) for one in chosen[:limit]], complete), headers=_UNSTORED)
