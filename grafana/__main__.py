@@ -4,7 +4,7 @@ import argparse
 import time
 from pathlib import Path
 
-from grafana import account, hook, path, redis_workers, runbook
+from grafana import account, customers, hook, path, redis_workers, runbook
 from grafana.board import Board
 from grafana.picture import draw_all
 from grafana.picture.source import Source
@@ -15,7 +15,8 @@ FOLDER = Path(__file__).parent / "dashboards"
 def boards() -> list[Board]:
     """Return all dashboards."""
     text = runbook.SOURCE.read_text()
-    return [path.board(), hook.board(), account.board(), redis_workers.board(), runbook.board(text)]
+    others = [customers.board(), redis_workers.board(), runbook.board(text)]
+    return [path.board(), hook.board(), account.board(), *others]
 
 
 def main() -> None:
@@ -24,11 +25,15 @@ def main() -> None:
     parser.add_argument("--picture", nargs=2, metavar=("PROMETHEUS_URL", "FOLDER"), help="draw them with its data")
     parser.add_argument("--seconds", type=float, default=3_600, help="how much time a picture shows (default an hour)")
     parser.add_argument("--scrape", type=float, default=5, help="seconds between two scrapes (default 5)")
+    parser.add_argument(
+        "--customers", nargs=2, metavar=("URL", "KEY"), help="the gateway that tells whom it concerns, and a key of it"
+    )
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a variable, as in hook=crm")
     options = parser.parse_args()
     if options.picture:
         url, folder = options.picture
-        with Source(url, time.time(), options.seconds, options.scrape) as source:
+        gateway = tuple(options.customers) if options.customers else None
+        with Source(url, time.time(), options.seconds, options.scrape, gateway) as source:
             draw_all(source, FOLDER, Path(folder), dict(one.split("=", 1) for one in options.set))
         return
     for board in boards():

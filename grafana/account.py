@@ -16,10 +16,8 @@ _DO = """\
 
 **Held**: `GET /api/messages` has `held`: Meta asked for patience and it passes, or the token is not accepted.
 
-**Whom it concerns**: messages not sent, with their recipients:
-
-    whatshooked messages list --state new
-    whatshooked messages list --state unknown
+**Whom it concerns**: [the dashboard Customers](/d/whatshooked-customers?var-account=$account) has their numbers;
+`whatshooked messages list --state unknown` each message.
 """
 
 

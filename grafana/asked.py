@@ -5,6 +5,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from grafana.panels import LIVE
+
 #: A variable in a query: $name or ${name}, perhaps with a format.
 _VARIABLE = re.compile(r"\$(?:\{(\w+)(?::\w+)?\}|(\w+))")
 _LABEL_VALUES = re.compile(r"label_values\((.+),\s*(\w+)\)")
@@ -12,13 +14,17 @@ _LABEL_VALUES = re.compile(r"label_values\((.+),\s*(\w+)\)")
 
 @dataclass(frozen=True)
 class Asked:
-    """One query: where it stands, whether it asks for a range of time, and how its series are called."""
+    """One query: where it stands, whether it asks for a range of time, how its series are called, and whom it asks.
+
+    `is_live` ones ask the gateway itself, not Prometheus.
+    """
 
     place: str
     expr: str
     is_range: bool = True
     name: str = ""
     letter: str = ""
+    is_live: bool = False
 
 
 def queries(dashboard: Mapping[str, Any], values: Mapping[str, str]) -> Iterator[Asked]:
@@ -38,10 +44,9 @@ def queries(dashboard: Mapping[str, Any], values: Mapping[str, str]) -> Iterator
 def of_panel(panel: Mapping[str, Any], values: Mapping[str, str]) -> Iterator[Asked]:
     """Yield the queries of one panel."""
     for target in panel.get("targets", ()):
-        name, letter = target.get("legendFormat", ""), target["refId"]
-        yield Asked(
-            f"{panel['title']} {letter}", filled(target["expr"], values), bool(target.get("range")), name, letter
-        )
+        name, letter, is_live = target.get("legendFormat", ""), target["refId"], target["datasource"]["uid"] == LIVE.uid
+        expr, is_range = filled(target["expr"], values), bool(target.get("range"))
+        yield Asked(f"{panel['title']} {letter}", expr, is_range, name, letter, is_live)
 
 
 def panels(dashboard: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -16,6 +16,8 @@ from grafana.promql import RATE, rise
 TAG = "whatshooked"
 #: The data source that provisioning makes (grafana/provisioning/datasources/prometheus.yml).
 SOURCE_UID = "whatshooked-prometheus"
+#: That of the gateway itself (grafana/provisioning/datasources/customers.yml).
+CUSTOMERS_UID = "whatshooked-customers"
 #: The runbook within Grafana (runbook.py), which needs no address of a repository; another place may be typed in.
 RUNBOOK = "/d/whatshooked-runbook"
 
@@ -70,6 +72,13 @@ class Board:
         self._made.with_variable(variable)
         return self
 
+    def asks_customers(self) -> Self:
+        """Let panels ask the gateway itself, by the data source whose name begins with Customers."""
+        first = model.VariableOption(selected=True, text="Customers", value=CUSTOMERS_UID)
+        source = make.DatasourceVariable("customers").label("Customers' source").type("prometheus").current(first)
+        self._made.with_variable(source.regex("/^Customers/"))
+        return self
+
     def rows(self, *rows: Row) -> Self:
         """Put rows below those that are there."""
         for row in rows:
@@ -88,9 +97,9 @@ class Board:
 
     def _variables(self) -> None:
         first = model.VariableOption(selected=True, text="Prometheus", value=SOURCE_UID)
-        self._made.with_variable(
-            make.DatasourceVariable("datasource").label("Data source").type("prometheus").current(first)
-        )
+        source = make.DatasourceVariable("datasource").label("Data source").type("prometheus").current(first)
+        # The gateway's answers have its form, and none of its series.
+        self._made.with_variable(source.regex("/^(?!Customers)/"))
         where = make.TextBoxVariable("runbook").label("Runbook").default_value(RUNBOOK)
         where.current(model.VariableOption(selected=True, text=RUNBOOK, value=RUNBOOK))
         where.options([model.VariableOption(selected=True, text=RUNBOOK, value=RUNBOOK)])

@@ -25,8 +25,10 @@ _DUE = fact("hook_due", where=_THIS)
 _ANSWERS = {"accepted": GREEN, "refused": ORANGE, "failed": RED}
 _TAKES: Names = {"1": ("yes", GREEN), "0": ("NO", RED)}
 _DO = """\
+**Whom it concerns**: [the dashboard Customers](/d/whatshooked-customers?var-hook=$hook) has their numbers.
+
 **It fails** (*Not accepted* is red): the receiver of `$hook` answers no 2xx, or nothing. Mend it; what it owes goes out
-by itself, tried for three days. Events it has not taken, with their customers, ages and last errors:
+by itself, tried for three days. Each event with its age and last error:
 
     whatshooked cache list --state waiting --hook $hook
 

@@ -3,7 +3,7 @@
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from grafana_foundation_sdk.builders import common, stat, statetimeline, table, text, timeseries
 from grafana_foundation_sdk.builders import dashboard as make
@@ -16,6 +16,8 @@ from grafana_foundation_sdk.models.text import TextMode
 GREEN, ORANGE, RED, BLUE, GREY = "green", "orange", "red", "blue", "#8e8e8e"
 #: The variable that holds the data source.
 SOURCE = model.DataSourceRef(type_val="prometheus", uid="${datasource}")
+#: The same of the source that is the gateway itself: only now can be asked for.
+LIVE = model.DataSourceRef(type_val="prometheus", uid="${customers}")
 #: What a figure says without a series.
 NOTHING = "none"
 
@@ -43,10 +45,11 @@ class Told:
 
 @dataclass(frozen=True)
 class Query:
-    """One query, and how its series are called."""
+    """One query, and how its series are called; `live` ones ask the gateway itself, of now."""
 
     expr: str
     name: str = ""
+    live: bool = False
 
 
 @dataclass(frozen=True)
@@ -79,7 +82,8 @@ def figure(
     title: str, told: Told, query: Query, *, unit: str = "short", steps: Steps = PLAIN, names: Names | None = None
 ) -> stat.Panel:
     """Return one number, its ground coloured by what it means, with its course behind it."""
-    panel = _described(stat.Panel(), title, told).span(3).height(4).with_target(_range(query, 0))
+    panel = _described(stat.Panel(), title, told, live=query.live).span(3).height(4)
+    panel = panel.with_target(_instant(query.expr, 0, live=True) if query.live else _range(query, 0))
     panel = panel.unit(unit).thresholds(_steps(steps)).no_value(NOTHING).mappings(_mappings(names or {}))
     panel = panel.reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"])).graph_mode(
         kinds.BigValueGraphMode.AREA
@@ -141,15 +145,18 @@ def rows(
     link: str = "",
     named: Mapping[str, Names] | None = None,
     hidden: Mapping[str, Names] | None = None,
+    order: Sequence[str] = (),
+    live: bool = False,
 ) -> table.Panel:
     """Return a row for each value of the label `key`; `link` is where a click leads, `named` says how labels look.
 
     Labels that are `hidden` are there for the link alone: `${__data.fields.LABEL.text}` is their name in that row.
+    `order` is that of all columns, by their names; `live` as of `Query`.
     """
-    panel = _described(table.Panel(), title, told).span(24).height(8)
+    panel = _described(table.Panel(), title, told, live=live).span(24).height(8)
     shown: dict[str, str] = {}
     for number, column in enumerate(columns):
-        panel = panel.with_target(_instant(column.expr, number))
+        panel = panel.with_target(_instant(column.expr, number, live=live))
         shown["Value" if len(columns) == 1 else f"Value #{_letter(number)}"] = column.name
         panel = panel.override_by_name(column.name, _looks(column))
     if link:
@@ -160,7 +167,10 @@ def rows(
         panel = panel.override_by_name(label, [model.DynamicConfigValue(id_val=k, value=v) for k, v in looks.items()])
     for label, names in (hidden or {}).items():
         panel = panel.override_by_name(label, _hides(names))
-    arranged = {"excludeByName": {"Time": True}, "renameByName": shown}
+    arranged: dict[str, Any] = {"excludeByName": {"Time": True}, "renameByName": shown}
+    if order:
+        named_before = {name: value for value, name in shown.items()}
+        arranged["indexByName"] = {named_before.get(name, name): place for place, name in enumerate(order)}
     panel = panel.with_transformation(model.DataTransformerConfig(id_val="merge", options={}))
     return panel.with_transformation(model.DataTransformerConfig(id_val="organize", options=arranged))
 
@@ -185,8 +195,8 @@ def section_anchor(heading: str) -> str:
     return heading.lower().replace(" ", "-")
 
 
-def _described(panel: _P, title: str, told: Told) -> _P:
-    panel = panel.title(title).description(told.text()).datasource(SOURCE)
+def _described(panel: _P, title: str, told: Told, *, live: bool = False) -> _P:
+    panel = panel.title(title).description(told.text()).datasource(LIVE if live else SOURCE)
     if not told.alarm:
         return panel
     runbook = make.DashboardLink(f"Runbook: {told.alarm}").type(model.DashboardLinkType.LINK).target_blank(True)
@@ -198,8 +208,8 @@ def _range(query: Query, number: int) -> ask.Dataquery:
     return made.legend_format(query.name) if query.name else made.legend_format("__auto")
 
 
-def _instant(expr: str, number: int) -> ask.Dataquery:
-    made = ask.Dataquery().expr(expr).instant().ref_id(_letter(number)).datasource(SOURCE)
+def _instant(expr: str, number: int, *, live: bool = False) -> ask.Dataquery:
+    made = ask.Dataquery().expr(expr).instant().ref_id(_letter(number)).datasource(LIVE if live else SOURCE)
     return made.format(query_kinds.PromQueryFormat.TABLE)
 
 

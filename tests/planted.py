@@ -71,6 +71,8 @@ class Planted:
     configs: dict[str, Path]
     client: httpx.AsyncClient = field(default_factory=lambda: httpx.AsyncClient(timeout=60, trust_env=False))
     processes: dict[str, "subprocess.Popen[bytes]"] = field(default_factory=dict)
+    #: How many attempts had been made before `billing` began to fail.
+    broken: int = 0
 
     def start(self, name: str) -> None:
         """Start `serve` or a `worker`, with a folder of its own for its counts."""
@@ -159,7 +161,7 @@ class Planted:
 
     async def _sends(self) -> None:
         """A hook begins to fail; messages pass, are refused, have no answer, and are more than an account takes."""
-        self.receiver.behave = _broken
+        self.receiver.behave, self.broken = _broken, len(self.receiver.received)
         to = self.sim.users[0].id
         text = {"to": to, "text": "good morning"}
         self.sim.world.rules.append(Rule(fault="reset_after", path="*/messages", nth=2))
@@ -297,7 +299,7 @@ async def _draw(to: Path, seconds: float) -> None:
     with tempfile.TemporaryDirectory() as folder:
         async with planted(Path(folder), seconds) as stage:
             await stage.play()
-            with Source(stage.prometheus.url, time.time(), seconds + 5, 1.0) as source:
+            with Source(stage.prometheus.url, time.time(), seconds + 5, 1.0, (stage.base, API_KEY)) as source:
                 draw_all(source, REPO / "grafana" / "dashboards", to, {"hook": "billing", "account": REFUSED})
 
 

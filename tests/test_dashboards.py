@@ -18,20 +18,23 @@ import yaml
 
 from grafana.__main__ import FOLDER, boards
 from grafana.asked import filled, panels, queries
-from grafana.board import RUNBOOK, SOURCE_UID
+from grafana.board import CUSTOMERS_UID, RUNBOOK, SOURCE_UID
 from grafana.picture import draw_all
 from grafana.picture.source import Source
 from grafana.runbook import SOURCE as RUNBOOK_FILE
 from grafana.runbook import sections
 from grafana.shared import FAILING, LATELY
 from ops.alarms.scale import every
-from tests.conftest import REPO
+from tests.conftest import API_KEY, REPO
 from tests.planted import ACCOUNT, REFUSED, Planted, planted
 from tests.prometheus import program
+from tests.streams import until
+from whatshooked.web.instant import FAMILIES, question
 
 #: Seconds that the story of faults takes.
 STORY = 30.0
 CHOSEN = {"hook": "crm", "account": REFUSED, "instance": ".*", "datasource": SOURCE_UID, "runbook": RUNBOOK}
+CHOSEN |= {"customers": CUSTOMERS_UID}
 #: Grafana's own variables, beside those chosen.
 EXAMPLE = CHOSEN | {
     "__rate_interval": "4m",
@@ -83,13 +86,18 @@ def test_a_stage_is_cleared_though_a_process_is_deaf(monkeypatch: pytest.MonkeyP
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def watched(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Source]:
+async def stage(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Planted]:
     """A gateway whose faults have all happened, under the eyes of a Prometheus."""
-    async with planted(tmp_path_factory.mktemp("planted"), STORY) as stage:
-        begun = time.time()
-        await stage.play()
-        with Source(stage.prometheus.url, time.time(), time.time() - begun, 1.0) as source:
-            yield source
+    async with planted(tmp_path_factory.mktemp("planted"), STORY) as found:
+        await found.play()
+        yield found
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def watched(stage: Planted) -> AsyncIterator[Source]:
+    """That Prometheus and that gateway, asked as Grafana would."""
+    with Source(stage.prometheus.url, time.time(), STORY + 15, 1.0, (stage.base, API_KEY)) as source:
+        yield source
 
 
 def test_the_files_are_what_the_code_makes() -> None:
@@ -121,7 +129,7 @@ def test_links_lead_to_sections_of_the_runbook() -> None:
         assert there[int(found[1])] == headings[found[2]]
 
 
-@pytest.mark.parametrize("name", ["path", "hook", "account", "redis-workers"])
+@pytest.mark.parametrize("name", ["path", "hook", "account", "customers", "redis-workers"])
 def test_a_click_on_an_alarm_leads_to_its_section(name: str) -> None:
     """For each alarm, Kubernetes' too: the runbook's panel and its heading on a page; for others' the chapter."""
     there = {str(panel["id"]): panel["title"] for panel in panels(read(FOLDER / "runbook.json"))}
@@ -159,8 +167,8 @@ def test_the_dashboards_lead_to_one_another() -> None:
     """Every link to a dashboard names one of ours, and a variable that it has."""
     known = {(board := read(path))["uid"]: board for path in FILES}
     text = "".join(path.read_text() for path in FILES)
-    named = re.findall(r'"/d/([\w-]+)\?var-(\w+)=', text)
-    assert {uid for uid, _ in named} == {"whatshooked-hook", "whatshooked-account"}
+    named = re.findall(r'["(]/d/([\w-]+)\?var-(\w+)=', text)
+    assert {uid for uid, _ in named} == {"whatshooked-hook", "whatshooked-account", "whatshooked-customers"}
     for uid, variable in named:
         assert variable in [one["name"] for one in known[uid]["templating"]["list"]]
 
@@ -203,8 +211,11 @@ def test_the_queries_ask_for_metrics_that_there_are(path: Path) -> None:
     known = {
         found for file in (REPO / "whatshooked/metrics").glob("*.py") for found in _METRIC.findall(file.read_text())
     }
-    asked = [name for one in queries(read(path), EXAMPLE) for name in re.findall(r"whatshooked_\w+", one.expr)]
-    assert len(asked) > 10
+    found = list(queries(read(path), EXAMPLE))
+    asked = [name for one in found if not one.is_live for name in re.findall(r"whatshooked_\w+", one.expr)]
+    assert len(found) > 10
+    for one in found:
+        assert not one.is_live or question(one.expr).family in FAMILIES
     assert {re.sub(r"_(total|bucket|count|sum)$", "", name) for name in asked} - known == set()
 
 
@@ -282,11 +293,25 @@ def test_figures_say_what_is_so(case: str, tmp_path: Path) -> None:
 async def test_every_query_finds_data(path: Path, watched: Source) -> None:
     """Of panels, variables and marks: at least one series with a number, in the time in which all faults happened."""
     board, own = read(path), watched.variables() | CHOSEN
-    either = zip(queries(board, own), queries(board, own | {"account": ACCOUNT}), strict=True)
-    nothing = [
-        f"{one.place}: {one.expr}" for one, other in either if not (watched.series(one) or watched.series(other))
-    ]
+    chosen = (own, own | {"account": ACCOUNT}, own | {"hook": "billing"})
+    either = zip(*(queries(board, one) for one in chosen), strict=True)
+    nothing = [f"{tries[0].place}: {tries[0].expr}" for tries in either if not any(map(watched.series, tries))]
     assert not nothing, "\n".join(nothing)
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_a_reader_learns_which_customers_a_fault_concerns(watched: Source, stage: Planted) -> None:
+    """The table of a hook that fails has all whose messages it refused, and nobody else."""
+    chosen = watched.variables() | CHOSEN | {"hook": "billing"}
+    asked = [one for one in queries(read(FOLDER / "customers.json"), chosen) if one.place == "At the hook $hook A"]
+    assert len(asked) == 1
+
+    async def are_named() -> bool:
+        attempts = [one for one in stage.receiver.received[stage.broken :] if one.target.startswith("/billing")]
+        refused = {one.json["from"] for one in attempts}
+        return len(refused) > 5 and {one.labels["customer"] for one in watched.series(asked[0])} == refused
+
+    await until(are_named, timeout=60)
 
 
 @pytest.mark.asyncio(loop_scope="module")
@@ -294,7 +319,7 @@ async def test_pictures_are_drawn_from_the_same_queries(watched: Source, tmp_pat
     """One of each dashboard with data; every panel's title stands in it."""
     draw_all(watched, FOLDER, tmp_path, {"hook": "crm", "account": REFUSED})
     drawn = texts(tmp_path)
-    assert sorted(drawn) == ["account", "hook", "path", "redis-workers"]
+    assert sorted(drawn) == ["account", "customers", "hook", "path", "redis-workers"]
     for name, said in drawn.items():
         titles = [filled(panel["title"], CHOSEN) for panel in panels(read(FOLDER / f"{name}.json"))]
         assert [title for title in titles if title not in said] == []

@@ -8,6 +8,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
+from grafana.panels import LIVE
 from grafana.picture import page
 from grafana.picture.source import Source
 
@@ -15,9 +16,14 @@ __all__ = ["draw_all"]
 
 
 def draw_all(source: Source, dashboards: Path, folder: Path, chosen: Mapping[str, str]) -> None:
-    """Draw every dashboard that asks for data into a folder, with `chosen` values for variables."""
+    """Draw every dashboard that asks for data into a folder, with `chosen` values for variables.
+
+    One that asks for customers is left out where they may not be asked for.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     for path in sorted(dashboards.glob("*.json")):
         dashboard = json.loads(path.read_text())
-        if any(panel.get("targets") for panel in dashboard["panels"]):
+        targets = [target for panel in dashboard["panels"] for target in panel.get("targets", ())]
+        is_live = any(target["datasource"]["uid"] == LIVE.uid for target in targets)
+        if targets and (source.knows_customers or not is_live):
             (folder / f"{path.stem}.svg").write_text(page.draw(dashboard, source, chosen))

@@ -21,7 +21,7 @@ def table(panel: Mapping[str, Any], box: Box, found: Mapping[str, Sequence[Serie
     if not table_rows:
         yield svg.words(box.x + box.w / 2, box.y + box.h / 2 + 8, "none", 16, svg.FAINT, anchor="middle")
         return
-    cells = _across(box, labels, list(names.values()), [key for key, _ in table_rows])
+    cells = _across(box, labels, list(names.values()), [key for key, _ in table_rows], _order(panel))
     for heading, cell in cells.items():
         yield svg.words(cell.x + 4, cell.y, svg.fitting(heading, cell.w - 4), 12, "#6e9fff", bold=True)
     for number, (key, values) in enumerate(table_rows[: int((box.h - 60) / _LINE)]):
@@ -36,10 +36,14 @@ def table(panel: Mapping[str, Any], box: Box, found: Mapping[str, Sequence[Serie
             yield from _cell(panel, name, cell, values.get(letter))
 
 
-def _across(box: Box, labels: Sequence[str], names: Sequence[str], keys: Sequence[tuple[str, ...]]) -> dict[str, Box]:
+def _across(
+    box: Box, labels: Sequence[str], names: Sequence[str], keys: Sequence[tuple[str, ...]], order: Sequence[str]
+) -> dict[str, Box]:
     """Return the place of each column's heading: as wide as its longest word wants, in proportion."""
     wanted = {label: max(len(label), *(len(key[place]) for key in keys)) for place, label in enumerate(labels)}
     wanted |= {name: max(len(name), 8) for name in names}
+    if order:
+        wanted = {heading: wanted[heading] for heading in sorted(wanted, key=order.index)}
     whole, x = sum(wanted.values()), box.x + 8
     made = {}
     for heading, letters in wanted.items():
@@ -54,7 +58,10 @@ def text(box: Box, markdown: str) -> Iterator[str]:
     y = box.y + 44
     for paragraph in markdown.strip().split("\n\n"):
         is_code = paragraph.startswith("    ")
-        said = paragraph.split("\n") if is_code else _wrapped(paragraph, int((box.w - 24) / 6.0))
+        width = int((box.w - 24) / 6.0)
+        said = paragraph.split("\n") if is_code else _wrapped(paragraph, width)
+        if paragraph.startswith("|"):
+            said = [one for row in paragraph.split("\n") if not row.startswith("|---") for one in _wrapped(row, width)]
         for one in said:
             if y > box.y + box.h - 6:
                 return
@@ -64,7 +71,7 @@ def text(box: Box, markdown: str) -> Iterator[str]:
 
 
 def _wrapped(paragraph: str, width: int) -> list[str]:
-    plain = re.sub(r"[*`]+", "", paragraph.replace("\n", " "))
+    plain = re.sub(r"[*`]+|\]\(\S+\)|\[", "", paragraph.replace("\n", " ")).strip("| ").replace(" | ", " · ")
     return textwrap.wrap(plain, width)
 
 
@@ -93,24 +100,36 @@ def _labels(panel: Mapping[str, Any], found: Mapping[str, Sequence[Series]]) -> 
 def _rows(
     found: Mapping[str, Sequence[Series]], labels: Sequence[str]
 ) -> list[tuple[tuple[str, ...], dict[str, float]]]:
-    """Return what Grafana's `merge` makes of several answers: a row for each set of labels."""
-    made: dict[tuple[str, ...], dict[str, float]] = {}
+    """Return what Grafana's `merge` makes of several answers: a row for each set of labels that all of them have."""
+    known = [{name for one in series for name in one.labels} for series in found.values()]
+    shared = set.intersection(*known)
+    values: dict[tuple[str, ...], dict[str, float]] = {}
+    told: dict[tuple[str, ...], dict[str, str]] = {}
     for letter, series in found.items():
         for one in series:
-            key = tuple(one.labels.get(name, "") for name in labels)
-            made.setdefault(key, {})[letter] = one.last
+            key = tuple(one.labels.get(name, "") for name in labels if name in shared)
+            values.setdefault(key, {})[letter] = one.last
+            told.setdefault(key, {}).update(one.labels)
+    made = {tuple(told[key].get(name, "") for name in labels): found_values for key, found_values in values.items()}
     return sorted(made.items())
 
 
 def _sorted(
     panel: Mapping[str, Any], table_rows: list[tuple[tuple[str, ...], dict[str, float]]], names: Mapping[str, str]
 ) -> list[tuple[tuple[str, ...], dict[str, float]]]:
-    """Return the rows by the column that the panel names, largest first; else by their labels."""
-    by = [one["displayName"] for one in (panel.get("options") or {}).get("sortBy") or []]
-    letters = [letter for letter, name in names.items() if name in by]
-    return (
-        sorted(table_rows, key=lambda row: [-row[1].get(letter, 0.0) for letter in letters]) if letters else table_rows
-    )
+    """Return the rows by the column that the panel names; else by their labels."""
+    by = {one["displayName"]: -1 if one["desc"] else 1 for one in (panel.get("options") or {}).get("sortBy") or []}
+    letters = {letter: by[name] for letter, name in names.items() if name in by}
+    if not letters:
+        return table_rows
+    return sorted(table_rows, key=lambda row: [sign * row[1].get(letter, 0.0) for letter, sign in letters.items()])
+
+
+def _order(panel: Mapping[str, Any]) -> list[str]:
+    """Return the headings in the order that the panel gives them, none when it gives none."""
+    renamed = _organized(panel).get("renameByName", {})
+    placed = _organized(panel).get("indexByName", {})
+    return [renamed.get(name, name) for name in sorted(placed, key=placed.__getitem__)]
 
 
 def _organized(panel: Mapping[str, Any]) -> dict[str, Any]:

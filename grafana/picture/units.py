@@ -20,6 +20,8 @@ def written(value: float, unit: str) -> str:
         return _scaled(value, _TIMES)
     if unit == "bytes":
         return _scaled(value, _BYTES)
+    if unit == "dateTimeAsIso":
+        return time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(value / 1000))
     if unit == "h":
         return f"{_short(value)} h"
     return _scaled(value, _COUNTS).strip() + _RATES.get(unit, "")
