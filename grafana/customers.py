@@ -84,11 +84,9 @@ def _now() -> list[Panel]:
         figure(
             "Events and messages", what, Query("whatshooked_customers_count", live=True), steps=rising(1, 1_000)
         ).span(6),
+        figure("At this hook", people, Query(f"whatshooked_customers{_HOOK}", live=True), steps=rising(1, 100)).span(6),
         figure(
-            "Of these at $hook", people, Query(f"whatshooked_customers{_HOOK}", live=True), steps=rising(1, 100)
-        ).span(6),
-        figure(
-            "Of these at $account", people, Query(f"whatshooked_customers{_ACCOUNT}", live=True), steps=rising(1, 100)
+            "At this account", people, Query(f"whatshooked_customers{_ACCOUNT}", live=True), steps=rising(1, 100)
         ).span(6),
     ]
 

@@ -11,6 +11,8 @@ from grafana.picture.source import Series
 from grafana.picture.svg import Box
 
 _LINE = 26.0
+#: Letters of a label that are shown, if others want room.
+_LETTERS = 60
 
 
 def table(panel: Mapping[str, Any], box: Box, found: Mapping[str, Sequence[Series]]) -> Iterator[str]:
@@ -21,7 +23,7 @@ def table(panel: Mapping[str, Any], box: Box, found: Mapping[str, Sequence[Serie
     if not table_rows:
         yield svg.words(box.x + box.w / 2, box.y + box.h / 2 + 8, "none", 16, svg.FAINT, anchor="middle")
         return
-    cells = _across(box, labels, list(names.values()), [key for key, _ in table_rows], _order(panel))
+    cells = _across(box, labels, _letters(panel, names, table_rows), [key for key, _ in table_rows], _order(panel))
     for heading, cell in cells.items():
         yield svg.words(cell.x + 4, cell.y, svg.fitting(heading, cell.w - 4), 12, "#6e9fff", bold=True)
     for number, (key, values) in enumerate(table_rows[: int((box.h - 60) / _LINE)]):
@@ -36,12 +38,26 @@ def table(panel: Mapping[str, Any], box: Box, found: Mapping[str, Sequence[Serie
             yield from _cell(panel, name, cell, values.get(letter))
 
 
+def _letters(
+    panel: Mapping[str, Any], names: Mapping[str, str], table_rows: Sequence[tuple[tuple[str, ...], dict[str, float]]]
+) -> dict[str, int]:
+    """Return how many letters the longest value of each column has, a few at least."""
+    return {
+        name: max(8, *(len(column(panel, name).said(values[letter])) for _, values in table_rows if letter in values))
+        for letter, name in names.items()
+    }
+
+
 def _across(
-    box: Box, labels: Sequence[str], names: Sequence[str], keys: Sequence[tuple[str, ...]], order: Sequence[str]
+    box: Box, labels: Sequence[str], names: Mapping[str, int], keys: Sequence[tuple[str, ...]], order: Sequence[str]
 ) -> dict[str, Box]:
-    """Return the place of each column's heading: as wide as its longest word wants, in proportion."""
-    wanted = {label: max(len(label), *(len(key[place]) for key in keys)) for place, label in enumerate(labels)}
-    wanted |= {name: max(len(name), 8) for name in names}
+    """Return the place of each column's heading: as wide as its longest word wants, in proportion.
+
+    `names` are the headings of values, with the letters of the longest.
+    """
+    longest = {label: max(len(key[place]) for key in keys) for place, label in enumerate(labels)}
+    wanted = {label: max(len(label), min(letters, _LETTERS)) for label, letters in longest.items()}
+    wanted |= {name: max(len(name), letters) for name, letters in names.items()}
     if order:
         wanted = {heading: wanted[heading] for heading in sorted(wanted, key=order.index)}
     whole, x = sum(wanted.values()), box.x + 8

@@ -21,7 +21,6 @@ from whatshooked.meta.send import READ
 from whatshooked.stream.cache import HookState, read, unpack
 from whatshooked.stream.link import Command, Link, Reply, checked
 from whatshooked.stream.message import State as OfMessage
-from whatshooked.stream.outbox_view import OutboxView
 from whatshooked.stream.record import record
 from whatshooked.stream.registry import hooks_now, known_hooks
 from whatshooked.stream.views import rfc3339
@@ -31,7 +30,7 @@ USUAL = 30.0
 #: What one look takes in: ids of each list of a hook, the oldest of all of them with their events, entries that nobody
 #: has read, entries that came last (for files that could not be had, and for hooks that are off), messages of each
 #: account and state.
-LISTED, OWED, UNREAD, LATEST, MESSAGES = 10_000, 2_000, 1_000, 1_000, 200
+LISTED, OWED, UNREAD, LATEST, MESSAGES = 10_000, 2_000, 1_000, 1_000, 500
 #: Entries of one round trip: whoever else asks this Redis, or is served by this process, waits no longer than that.
 _AT_ONCE = 50
 #: Letters of a name that is shown: strangers chose it.
@@ -103,7 +102,6 @@ class Customers:
     def __init__(self, link: Link, keys: Keys) -> None:
         self._link = link
         self._keys = keys
-        self._outbox = OutboxView(link, keys)
 
     async def look(self, config: Config) -> Found:
         """Return whom it concerns that something waits or failed, by the hooks and accounts of a config."""
@@ -190,20 +188,23 @@ class Customers:
         return not off or len(rows) < LATEST
 
     async def _messages(self, ones: list[_One], accounts: Sequence[str], usual: int) -> bool:
-        """Add what was not sent; return whether that is all."""
-        is_all = True
-        counts = await self._outbox.overview(accounts) if accounts else {}
-        for account, state in ((account, state) for account in accounts for state in _OF_MESSAGES):
-            if not counts[account][0][state]:
-                continue
-            until = usual if state == "new" else -1
-            found = await self._outbox.page(account, state, until=until, limit=MESSAGES)
-            is_all = is_all and len(found) < MESSAGES
-            for one in found:
-                if one.kind != READ:  # that a message was read: the customer misses nothing
-                    who = Concerned(one.to, account, one.hook, _OF_MESSAGES[state])
-                    ones.append(_One(who, one.at, "", one.error))
-        return is_all
+        """Add what was not sent, oldest first; return whether that is all."""
+        lists = [(account, state) for account in accounts for state in _OF_MESSAGES]
+        looks: list[Command] = []
+        for account, state in lists:
+            until = usual if state == "new" else "+inf"
+            oldest = ("ZRANGE", self._keys.outbox(account).of_state(state), "-inf", until, "BYSCORE", "WITHSCORES")
+            looks.append((*oldest, "LIMIT", 0, MESSAGES))
+        found = checked(await self._link.batch(looks)) if looks else []
+        for (account, state), rows in zip(lists, found, strict=True):
+            for batch in _batches([(rows[i].decode(), int(rows[i + 1])) for i in range(0, len(rows), 2)]):
+                box = self._keys.outbox(account)
+                asked = [("HMGET", box.message(one), "to", "kind", "hook", "error") for one, _ in batch]
+                for (_, ms), told in zip(batch, checked(await self._link.batch(asked)), strict=True):
+                    to, kind, hook, error = ((text or b"").decode() for text in told)
+                    if kind != READ:  # that a message was read: the customer misses nothing
+                        ones.append(_One(Concerned(to, account, hook, _OF_MESSAGES[state]), ms, "", error))
+        return all(len(rows) < 2 * MESSAGES for rows in found)
 
 
 def among(found: Found, wanted: Mapping[str, str]) -> list[tuple[Concerned, Case]]:
