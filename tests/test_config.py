@@ -187,6 +187,10 @@ def test_byte_order_mark_is_no_fault(files: Files) -> None:
             lambda d: d["server"].update(username="", password="", auth_key=None),
             "server: no credentials, so /api/* answers only on loopback; set username and password, or auth_key",
         ),
+        (
+            lambda d: d["server"].update(auth_key=PLANTED, customers_key=PLANTED),
+            "server.customers_key: opens all of /api/* as well; choose another, since dashboards hand it about",
+        ),
     ],
 )
 def test_warning(files: Files, change: Callable[[Document], object], line: str) -> None:

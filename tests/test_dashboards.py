@@ -194,6 +194,15 @@ def test_provisioning_names_what_the_dashboards_use() -> None:
     assert source["uid"] == SOURCE_UID
     scraped = yaml.safe_load((REPO / "ops" / "prometheus.yml").read_text())["global"]["scrape_interval"]
     assert source["jsonData"]["timeInterval"] == scraped
+    (live,) = yaml.safe_load((provisioning / "datasources" / "customers.yml").read_text())["datasources"]
+    assert (live["uid"], live["name"]) == (CUSTOMERS_UID, "Customers")
+    services = yaml.safe_load((REPO / "compose.yaml").read_text())["services"]
+    told = services["grafana"]["environment"]
+    assert set(re.findall(r"\$\{(\w+)\}", live["url"] + live["secureJsonData"]["httpHeaderValue1"])) <= told.keys()
+    demo = json.loads((REPO / "ops/compose/config.json").read_text())["server"]["customers_key"]
+    assert told["WHATSHOOKED_CUSTOMERS_KEY"] == f"${{WHATSHOOKED_CUSTOMERS_KEY:-{demo}}}"
+    # Of a config of one's own nobody knows the key of the demo.
+    assert services["web"]["environment"]["WHATSHOOKED_CUSTOMERS_KEY"] == "${WHATSHOOKED_CUSTOMERS_KEY:-}"
     (provider,) = yaml.safe_load((provisioning / "dashboards" / "whatshooked.yml").read_text())["providers"]
     assert provider["options"]["path"] == "/var/lib/grafana/dashboards"
 

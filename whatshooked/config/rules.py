@@ -189,6 +189,8 @@ def _access(config: Config) -> Iterator[Finding]:
     for name in ("password", "auth_key", "customers_key"):
         if getattr(server, name) in SAMPLE_PASSWORDS:
             yield f"server.{name}", "is the value of an example, which anybody knows; choose your own"
+    if server.customers_key and server.customers_key in (server.auth_key, server.password):
+        yield "server.customers_key", "opens all of /api/* as well; choose another, since dashboards hand it about"
 
 
 def _links(config: Config) -> Iterator[Finding]:

@@ -65,6 +65,20 @@ _TOO_LARGE = {"413": "more than 512 KB"}
 _OF_FILES = {"413": "more than media.max_bytes", "415": "a form in place of the file itself"}
 _OF_LOG = {"409": "the event log is off", "503": "the event log does not answer, or as many export as may"}
 _OF_LISTENERS = {"503": "as many listen as may"}
+#: The call whose answers have the form of Prometheus' query API, and what it refuses beside the rest.
+_QUERY = "/api/customers/api/v1/query"
+_OF_QUERIES = {"413": "more than 16 KB", "422": "a moment that is past: only now is known"}
+_OF_PROMETHEUS = Schema(
+    type=OpenAPIType.OBJECT,
+    required=["status", "errorType", "error"],
+    properties={"status": Schema(type=OpenAPIType.STRING, enum=["error"]), "errorType": _TEXT, "error": _TEXT},
+)
+_QUESTION = Schema(
+    type=OpenAPIType.OBJECT,
+    required=["query"],
+    properties={"query": _TEXT, "time": _TEXT},
+    examples=[{"query": 'whatshooked_customer_count{hook="crm"}', "time": "1790000000"}],
+)
 #: What a stream of bytes is, by its type.
 _STREAMS = {
     "/api/events/export": {
@@ -135,16 +149,21 @@ def describe(app: Litestar) -> None:
     document = app.openapi_schema
     paths = document.paths or {}
     # Litestar puts the schemas it found in the place of those it was given.
-    document.components.schemas["Error"] = _ERROR
+    document.components.schemas |= {"Error": _ERROR, "Refusal": _OF_PROMETHEUS}
     for path, item in paths.items():
         for operation in (item.get, item.post, item.patch, item.delete):
             if operation is not None and operation.responses is not None and path.startswith("/api/"):
                 errors = _errors(path, posts=operation is item.post)
-                operation.responses.update({code: _error(text) for code, text in errors.items()})
+                schema_name = "Refusal" if path == _QUERY else "Error"
+                operation.responses.update({code: _error(text, schema_name) for code, text in errors.items()})
     for path, schema in _BODIES.items():
         if (post := paths[path].post) is not None:
             body = RequestBody({"application/json": OpenAPIMediaType(schema=schema)}, required=True)
             paths[path].post = replace(post, request_body=body)
+    if (post := paths[_QUERY].post) is not None:
+        form = OpenAPIMediaType(schema=_QUESTION)
+        body = RequestBody({"application/x-www-form-urlencoded": form}, required=True)
+        paths[_QUERY].post = replace(post, request_body=body)
     ready = paths["/ready"].get
     if ready is not None and ready.responses is not None:
         content = {"application/json": OpenAPIMediaType(schema=Schema(type=OpenAPIType.OBJECT))}
@@ -161,6 +180,8 @@ def describe(app: Litestar) -> None:
 
 def _errors(path: str, *, posts: bool) -> dict[str, str]:
     """Return the errors that a call of the API may answer with."""
+    if path == _QUERY:
+        return _API_ERRORS | _OF_QUERIES
     if path.startswith("/api/events"):
         return _API_ERRORS | (_OF_LISTENERS if path.endswith("/live") else _OF_LOG)
     if not path.startswith(("/api/send", "/api/messages")):
@@ -210,7 +231,7 @@ def _media() -> PathItem:
         code: OpenAPIResponse(description=text, content=content if code in ("200", "206") else None)
         for code, text in _FILE.items()
     }
-    answers |= {code: _error(text) for code, text in _NO_FILE.items()}
+    answers |= {code: _error(text, "Error") for code, text in _NO_FILE.items()}
     return PathItem(
         get=Operation(
             ["media"], "Get a stored file", parameters=named, responses=answers, security=[*SECURITY, {"link": []}]
@@ -223,6 +244,6 @@ def _texts(answers: dict[str, str]) -> "dict[str, OpenAPIResponse | Reference]":
     return {code: OpenAPIResponse(description=text, content=content) for code, text in answers.items()}
 
 
-def _error(text: str) -> OpenAPIResponse:
-    schema = Reference(ref="#/components/schemas/Error")
+def _error(text: str, name: str) -> OpenAPIResponse:
+    schema = Reference(ref=f"#/components/schemas/{name}")
     return OpenAPIResponse(description=text, content={"application/json": OpenAPIMediaType(schema=schema)})
