@@ -149,7 +149,8 @@ def describe(app: Litestar) -> None:
     document = app.openapi_schema
     paths = document.paths or {}
     # Litestar puts the schemas it found in the place of those it was given.
-    document.components.schemas |= {"Error": _ERROR, "Refusal": _OF_PROMETHEUS}
+    document.components.schemas["Error"] = _ERROR
+    document.components.schemas["Refusal"] = _OF_PROMETHEUS
     for path, item in paths.items():
         for operation in (item.get, item.post, item.patch, item.delete):
             if operation is not None and operation.responses is not None and path.startswith("/api/"):
