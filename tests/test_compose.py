@@ -7,15 +7,18 @@ Prometheus and Alertmanager are stand-ins (tests/stand_ins.py). The tests build 
 import contextlib
 import json
 import os
+import re
 import shutil
 import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests import podman, stand_ins
 from tests.composed import Composed, query, wait_for
+from tests.conftest import REPO
 from tests.crossing import Crossing
 from tests.podman import Podman
 from tests.wanted import lacking
@@ -115,6 +118,40 @@ def test_the_demo_shows_traffic(demo: Composed) -> None:
         assert [value for _, value in query(f'up{{job="{job}"}}')] == [1.0]
     rules = query('count(ALERTS{alertstate="firing",alertname="WhatsHookedDown"})')
     assert not rules
+
+
+#: Asks the gateway for customers as Grafana does, with the key that is given; prints status and answer.
+_ASK = """
+import sys
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
+url, key = sys.argv[1:]
+asked = Request(url + "/api/v1/query", b"query=whatshooked_customers", {"X-API-Key": key})
+try:
+    answer = urlopen(asked, timeout=10)
+except HTTPError as error:
+    answer = error
+print(answer.status, answer.read().decode())
+"""
+
+
+def test_grafana_may_ask_whom_it_concerns(demo: Composed) -> None:
+    """By the demo's key, from where Grafana stands, at the URL that its data source is told; a stranger may not."""
+    compose = yaml.safe_load((REPO / "compose.yaml").read_text())
+    told = {name: _default(text) for name, text in compose["services"]["grafana"]["environment"].items()}
+    (source,) = yaml.safe_load((REPO / "grafana/provisioning/datasources/customers.yml").read_text())["datasources"]
+    url, key = (
+        re.sub(r"\$\{(\w+)\}", lambda found: told[found[1]], text)
+        for text in (source["url"], source["secureJsonData"]["httpHeaderValue1"])
+    )
+    answer = demo.inside("simulator_1", "python", "-c", _ASK, url, key)
+    assert answer.startswith("200 ") and json.loads(answer[4:])["status"] == "success"
+    assert demo.inside("simulator_1", "python", "-c", _ASK, url, "another").startswith("401 ")
+
+
+def _default(text: str) -> str:
+    """Return what compose makes of a value while no variable is set."""
+    return re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", text)
 
 
 def test_every_service_is_locked_in(demo: Composed) -> None:

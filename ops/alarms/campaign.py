@@ -12,8 +12,8 @@ from ops.alarms.watch import Watch, matches
 
 Act = Callable[[Stage], Awaitable[None]]
 
-#: Seconds that an alarm may take to come, or to go.
-_PATIENCE = 60.0
+#: Seconds that an alarm may take to come, or to go: the longest window has 70.
+_PATIENCE = 120.0
 
 
 @dataclass(frozen=True)

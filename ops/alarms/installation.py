@@ -8,6 +8,8 @@ from whatshooked.keys import GROUP
 
 #: A hook that does not take some events.
 _STUBBORN = "stubborn"
+#: One that takes an event at a time.
+_NARROW = "narrow"
 
 
 async def _kill_web(stage: Stage) -> None:
@@ -60,6 +62,14 @@ async def _file_again(stage: Stage) -> None:
     await stage.link.call("CONFIG", "SET", "appendonly", "yes")
 
 
+async def _narrow(stage: Stage) -> None:
+    stage.hooks.behaves[_NARROW] = (200, 0.3)
+
+
+async def _wide(stage: Stage) -> None:
+    stage.hooks.behaves[_NARROW] = (200, 0.0)
+
+
 async def _acknowledge(stage: Stage) -> None:
     ids = await stage.link.call("ZREVRANGE", stage.keys.due(_STUBBORN), 0, 0)
     await stage.link.call("XACK", stage.keys.events, GROUP, ids[0])
@@ -86,8 +96,14 @@ async def _prepare(stage: Stage) -> None:
 
 PROCESSES = Group(
     "processes",
-    Plan(),
+    Plan(hooks=("crm", _NARROW), narrow=(_NARROW,)),
     (
+        Fault(
+            "a hook takes 0.3 s an event, one at a time: less than comes",
+            (Alarm("DeliveriesLate", {"sign": "late", "hook": _NARROW}),),
+            _narrow,
+            _wide,
+        ),
         Fault("no web process: `kill -9`", (Alarm("WhatsHookedDown"),), _kill_web, _start_web),
         Fault(
             "no worker: `kill -9`",

@@ -1,10 +1,14 @@
 """Faults between Meta and the cache."""
 
+import httpx
+
 from ops.alarms.campaign import Alarm, Fault, Group
-from ops.alarms.peers import SECRET, Manner
+from ops.alarms.peers import SECRET, Manner, text
 from ops.alarms.stage import Plan, Stage
 from whatshooked.hooks.retry import SCHEDULE
 
+#: The message that runs into a bug.
+_ODD = "wamid.odd"
 #: The hook that is away; its tries, a minute as short as everywhere, and the last ones still shorter.
 _AWAY = "away"
 _TRIES = [round(seconds / 3600, 3) for seconds in SCHEDULE[:10]]
@@ -24,6 +28,27 @@ async def _wrong(stage: Stage) -> None:
 
 async def _usual(stage: Stage) -> None:
     stage.meta.manner = Manner()
+
+
+async def _break(stage: Stage) -> None:
+    (stage.folder / "bug").write_text(_ODD)
+    if await _answer_to_odd(stage) != 500:
+        raise AssertionError("the planted bug was not met")
+
+
+async def _repair(stage: Stage) -> None:
+    """A new version; and Meta comes again with what was answered 500."""
+    (stage.folder / "bug").unlink()
+    if await _answer_to_odd(stage) != 200:
+        raise AssertionError("what Meta sent again was not taken")
+
+
+async def _answer_to_odd(stage: Stage) -> int:
+    try:
+        await stage.post(stage.plan.accounts[0], text(_ODD))
+    except httpx.HTTPStatusError as error:
+        return error.response.status_code
+    return 200
 
 
 async def _away(stage: Stage) -> None:
@@ -52,6 +77,12 @@ META = Group(
         Fault("messages come 5 minutes late", (Alarm("MetaBacksOff", {"sign": "late"}),), _late, _usual),
         Fault("each message comes three times", (Alarm("MetaBacksOff", {"sign": "repeated"}),), _again, _usual),
         Fault("webhooks signed by another secret", (Alarm("SignaturesWrong"),), _wrong, _usual),
+        Fault(
+            "a webhook runs into a bug, which was planted; it is mended, and Meta sends again",
+            (Alarm("WebhooksRefused", {"sign": "bug"}),),
+            _break,
+            _repair,
+        ),
     ),
 )
 CACHE = Group(

@@ -1,9 +1,10 @@
-"""Run one of our commands with its own waits made short, and with a loop that can be made to hang.
+"""Run one of our commands with its own waits made short, a loop that can be made to hang, and a bug that can be had.
 
     python -m ops.alarms.launch [NAME=VALUE ...] -- worker
 
-NAME is one of `WAITS`, VALUE JSON. Upkeep stands still for as long as the file that `HANG` names is there: the product
-has no such switch, and its modules are changed from outside, before its command starts.
+NAME is one of `WAITS`, VALUE JSON. Upkeep stands still for as long as the file that `HANG` names is there, and while
+the one of `BUG` is, a message that has its content in it runs into an error: the product has no such switches, and its
+modules are changed from outside, before its command starts.
 """
 
 import asyncio
@@ -14,6 +15,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from whatshooked.meta import decode
+from whatshooked.meta.items import Item
 from workers.process import Process
 
 #: What can be made short: seconds between two checks of an account (connected, or not), before each new try at a hook,
@@ -25,8 +28,8 @@ WAITS = {
     "retries": ("whatshooked.hooks.retry", "SCHEDULE"),
     "sweep": ("workers.files", "SWEEP_EVERY"),
 }
-#: The variable that names the file.
-HANG = "WHATSHOOKED_ALARMS_HANG"
+#: The variables that name the files.
+HANG, BUG = "WHATSHOOKED_ALARMS_HANG", "WHATSHOOKED_ALARMS_BUG"
 
 
 def main() -> int:
@@ -36,6 +39,7 @@ def main() -> int:
         name, _, value = word.partition("=")
         _shorten(*WAITS[name], json.loads(value))
     _let_hang(Path(os.environ[HANG]))
+    _let_fail(Path(os.environ[BUG]))
     from whatshooked.cli import main as command
 
     return command(sys.argv[place + 1 :])
@@ -59,6 +63,17 @@ def _let_hang(file: Path) -> None:
         await one_pass(self)
 
     Process._one_pass = hanging  # type: ignore[method-assign] # a loop hangs here, as on a disk that does not answer
+
+
+def _let_fail(file: Path) -> None:
+    event, is_there = decode.event, file.exists
+
+    def failing(item: Item, account_id: str, foreign: bool, trace: bytes | None = None) -> decode.Incoming:
+        if is_there() and file.read_bytes() in item.raw:
+            raise ZeroDivisionError("a bug that was planted")
+        return event(item, account_id, foreign, trace)
+
+    decode.event = failing
 
 
 if __name__ == "__main__":

@@ -1,9 +1,11 @@
-"""Both ends, played: Meta, who sends signed webhooks in several bad ways, and the hooks, which behave as told."""
+"""Who is around, played: Meta, who sends signed webhooks in several bad ways, hooks that behave as told, a kubelet."""
 
 import asyncio
 import contextlib
+import os
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -35,6 +37,24 @@ class Hooks:
     def answer(self, request: Request) -> Reply:
         """Answer one attempt."""
         return Reply(*self.behaves.get(request.path, (200, 0.0)))
+
+
+class Kubelet:
+    """Tells of a volume as Kubernetes' kubelet does; the numbers are those of a real disk."""
+
+    def __init__(self, disk: Path) -> None:
+        self._disk = disk
+
+    def answer(self, _: Request) -> Reply:
+        """Answer a scrape."""
+        found = os.statvfs(self._disk)
+        labels = 'namespace="whatshooked",persistentvolumeclaim="data-whatshooked-valkey-0"'
+        counts = {"available": found.f_bavail, "capacity": found.f_blocks}
+        told = (
+            f"kubelet_volume_stats_{name}_bytes{{{labels}}} {blocks * found.f_frsize}\n"
+            for name, blocks in counts.items()
+        )
+        return Reply(200, body="".join(told).encode())
 
 
 class Meta:

@@ -10,16 +10,18 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import httpx
+import msgspec
 
 from ops.alarms.graph import Graph, number_id, phone, token
-from ops.alarms.launch import HANG
-from ops.alarms.peers import SECRET, Hooks, Meta, webhook
+from ops.alarms.launch import BUG, HANG
+from ops.alarms.peers import SECRET, Hooks, Kubelet, Meta, webhook
 from ops.alarms.watch import Watch, watching
 from ops.faults.valkey import Valkey, tied
 from ops.listen import Listener
@@ -45,7 +47,7 @@ class Plan:
     """An installation: its accounts, its hooks (they and the traffic are the first account's), more of its config.
 
     `rate` is messages a second; `waits` are the product's own waits made short (`launch.WAITS`); `disk` is a small one
-    of its own for files, `postgres` the server of its log.
+    of its own for files, `postgres` the server of its log; `narrow` are hooks that take one event at a time.
     """
 
     accounts: Sequence[str] = ("shop",)
@@ -55,6 +57,7 @@ class Plan:
     rate: float = 10.0
     disk: Path | None = None
     postgres: Postgres | None = None
+    narrow: Sequence[str] = ()
 
 
 class Stage:
@@ -93,7 +96,11 @@ class Stage:
     def _document(self, port: int) -> dict[str, Any]:
         accounts = [self._account(place, name) for place, name in enumerate(self.plan.accounts)]
         known = {"method": "POST", "active": True, "events": ["message.*"], "accounts": [self.plan.accounts[0]]}
-        hooks = [{"id": name, "name": name, "url": self._hooks_at.url(name), **known} for name in self.plan.hooks]
+        hooks = [
+            {"id": name, "name": name, "url": self._hooks_at.url(name), **known}
+            | ({"concurrency": 1} if name in self.plan.narrow else {})
+            for name in self.plan.hooks
+        ]
         return {
             "server": {"host": "127.0.0.1", "port": 0, "auth_key": API_KEY},
             "metrics": {"host": "127.0.0.1", "port": port},
@@ -125,6 +132,7 @@ class Stage:
             "PROMETHEUS_MULTIPROC_DIR": str(folder / "counts"),
             "PYTHONPATH": str(REPO),
             HANG: str(self.folder / "hang"),
+            BUG: str(self.folder / "bug"),
         }
         waits = [f"{name}={json.dumps(value)}" for name, value in {**_WAITS, **self.plan.waits}.items()]
         with (self.folder / f"{kind}.log").open("ab") as log:
@@ -163,6 +171,13 @@ class Stage:
         """Call the API and return what it answers; raises httpx.HTTPError."""
         answer = await self.client.request(method, f"{self.base}/api/{path}", **more)
         return answer.raise_for_status().json()
+
+    async def check_itself(self) -> None:
+        """Let a worker hold the keys against each other now, as arq lets one do each hour."""
+        now, name = round(time.time() * 1000), f"now{time.time_ns()}"
+        job: dict[str, object] = {"t": None, "f": "cron:self_check", "a": [], "k": {}, "et": now}
+        await self.link.call("SET", f"{self.keys.arq}job:{name}", msgspec.msgpack.encode(job))
+        await self.link.call("ZADD", f"{self.keys.arq}queue", now, name)
 
     async def post(self, account: str, *messages: dict[str, Any]) -> None:
         """Let Meta send messages to an account, in one webhook."""
@@ -225,11 +240,21 @@ async def staged(plan: Plan, folder: Path | None = None) -> AsyncIterator[Stage]
 
 
 @contextlib.asynccontextmanager
+async def _kubelet(plan: Plan) -> AsyncIterator[dict[str, int]]:
+    """Play the kubelet of a cluster for a stage that has a disk: that is then the volume of its Redis."""
+    if plan.disk is None:
+        yield {}
+        return
+    async with Listener(Kubelet(plan.disk).answer) as found:
+        yield {"kubelet": found.port}
+
+
+@contextlib.asynccontextmanager
 async def _running(stage: Stage) -> AsyncIterator[None]:
     try:
         await stage.up()
         targets = {job: stage.ports[kind] for kind, job in JOBS.items()}
-        async with watching(stage.folder, targets) as stage.watch:
+        async with _kubelet(stage.plan) as others, watching(stage.folder, targets | others) as stage.watch:
             sending = asyncio.create_task(stage.meta.run())
             try:
                 yield

@@ -75,6 +75,13 @@ def matches(alarm: str, labels: Labels, active: list[Labels]) -> bool:
     return any(wanted.items() <= one.items() for one in active)
 
 
+def all_rules() -> str:
+    """Return the rules of every alarm, those that Kubernetes alone has among them, as a file."""
+    document = yaml.safe_load((OPS / "alerts.yml").read_text())
+    volumes = yaml.safe_load((OPS / "k8s/components/monitoring/volumes.yaml").read_text())
+    return yaml.safe_dump({"groups": [*document["groups"], *volumes["spec"]["groups"]]}, sort_keys=False)
+
+
 def missing() -> str:
     """Return the program that is not there, or ""."""
     return next((name for name in (PROMETHEUS, ALERTMANAGER) if shutil.which(name) is None), "")
@@ -88,7 +95,7 @@ async def watching(folder: Path, targets: Mapping[str, int]) -> AsyncIterator[Wa
         watch = Watch(f"http://127.0.0.1:{prometheus}", f"http://127.0.0.1:{alertmanager}", client)
         async with Listener(watch.answer) as bell:
             rules = folder / "alerts.yml"
-            rules.write_text(shrink((OPS / "alerts.yml").read_text()))
+            rules.write_text(shrink(all_rules()))
             (folder / "prometheus.yml").write_text(_prometheus(rules, targets, alertmanager))
             (folder / "alertmanager.yml").write_text(_alertmanager(bell.url("bell")))
             started = [_start_alertmanager(folder, alertmanager), _start_prometheus(folder, prometheus)]
@@ -141,9 +148,12 @@ def _prometheus(rules: Path, targets: Mapping[str, int], alertmanager: int) -> s
     document["global"] = {"scrape_interval": every, "evaluation_interval": every}
     document["rule_files"] = [str(rules)]
     document["alerting"] = {"alertmanagers": [_static(alertmanager)]}
+    ours = [job["job_name"] for job in document["scrape_configs"]]
     for job in document["scrape_configs"]:
         del job["dns_sd_configs"]
         job.update(_static(targets[job["job_name"]]))
+    others = [{"job_name": name, **_static(port)} for name, port in targets.items() if name not in ours]
+    document["scrape_configs"] += others
     return yaml.safe_dump(document)
 
 
