@@ -3,7 +3,6 @@
 Metrics cannot say it, for a label has few values. Nothing of it is stored, so nobody has to be forgotten here.
 """
 
-import asyncio
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Literal, NamedTuple
@@ -134,7 +133,6 @@ class Customers:
                 if entry:
                     event = read(entry[0][1][1])
                     ones.extend(_owing(event, event_id, _unpacked(states), usual, is_poison=event_id in poison))
-            await asyncio.sleep(0)
         return len(ids) <= OWED and all(len(listed) < LISTED for listed in rows)
 
     async def _unread(self, ones: list[_One], usual: int) -> bool:
@@ -150,30 +148,38 @@ class Customers:
                 return True
             raise
         (last,) = (one[b"last-delivered-id"].decode() for one in map(_told, groups) if one[b"name"] == GROUP.encode())
-        entries = await self._link.call("XRANGE", self._keys.events, f"({last}", usual, "COUNT", UNREAD)
-        held = [row for consumer in map(_told, consumers) for row in await self._held(consumer, usual)]
-        for entry_id, fields in [*held, *entries]:
-            who, name = _person(read(fields[1]), entry_id.decode(), "", "unread")
-            ones.append(_One(who, events.received_ms(entry_id.decode()), name))
-        return len(entries) < UNREAD
+        seen = 0
+        for consumer in map(_told, consumers):
+            seen += await self._held(ones, consumer, usual)
+        while seen < UNREAD:
+            count = min(_AT_ONCE, UNREAD - seen)
+            entries = await self._link.call("XRANGE", self._keys.events, f"({last}", usual, "COUNT", count)
+            ones.extend(_unread(*entry) for entry in entries)
+            if len(entries) < count:
+                return True
+            seen, last = seen + len(entries), entries[-1][0].decode()
+        return False
 
-    async def _held(self, consumer: Mapping[bytes, Reply], usual: int) -> list[Reply]:
-        """Return entries that a worker has read and not routed: it died, or hangs."""
+    async def _held(self, ones: list[_One], consumer: Mapping[bytes, Reply], usual: int) -> int:
+        """Add what a worker has read and not routed, since it died, or hangs; return how many."""
         name = consumer[b"name"].decode()
         if name == PARKED or name.startswith(NEWER) or not consumer[b"pending"]:
-            return []
+            return 0
         rows = await self._link.call("XPENDING", self._keys.events, GROUP, "-", usual, UNREAD, name)
-        ranges: list[Command] = [("XRANGE", self._keys.events, row[0], row[0]) for row in rows]
-        return [found[0] for found in checked(await self._link.batch(ranges)) if found] if ranges else []
+        for batch in _batches(rows):
+            looks: list[Command] = [("XRANGE", self._keys.events, row[0], row[0]) for row in batch]
+            ones.extend(_unread(*entry[0]) for entry in checked(await self._link.batch(looks)) if entry)
+        return len(rows)
 
     async def _latest(self, ones: list[_One], off: Sequence[Hook]) -> bool:
         """Add, of what came last, what was handed on without its file, and what hooks that are off did not get.
 
         Return whether all was looked at, as far as one is interested in more than files.
         """
-        rows = await self._link.call("XREVRANGE", self._keys.events, "+", "-", "COUNT", LATEST)
-        for batch in _batches(rows):
-            found = [(entry_id.decode(), event) for entry_id, fields in batch if (event := read(fields[1])) is not None]
+        before, seen = "+", 0
+        while seen < LATEST:
+            rows = await self._link.call("XREVRANGE", self._keys.events, before, "-", "COUNT", _AT_ONCE)
+            found = [(entry_id.decode(), event) for entry_id, fields in rows if (event := read(fields[1])) is not None]
             looks: list[Command] = []
             for event_id, _ in found:
                 looks.append(("HGETALL", self._keys.media(event_id)))
@@ -184,8 +190,10 @@ class Customers:
                 file, taken, owed = replies[3 * place : 3 * place + 3]
                 ones.extend(_fileless(event, event_id, file))
                 ones.extend(_passed_by(event, event_id, off, {*taken, *owed}))
-            await asyncio.sleep(0)
-        return not off or len(rows) < LATEST
+            if len(rows) < _AT_ONCE:
+                return True
+            seen, before = seen + len(rows), f"({rows[-1][0].decode()}"
+        return not off
 
     async def _messages(self, ones: list[_One], accounts: Sequence[str], usual: int) -> bool:
         """Add what was not sent, oldest first; return whether that is all."""
@@ -256,6 +264,12 @@ def _owing(
         shown = _SHOWN.get(state.state, "waiting")
         who, name = _person(event, event_id, hook, shown)
         yield _One(who, ms, name, state.last_error or "")
+
+
+def _unread(entry_id: bytes, fields: Sequence[bytes]) -> _One:
+    event_id = entry_id.decode()
+    who, name = _person(read(fields[1]), event_id, "", "unread")
+    return _One(who, events.received_ms(event_id), name)
 
 
 def _fileless(event: Event, event_id: str, fields: Sequence[bytes]) -> Iterator[_One]:
