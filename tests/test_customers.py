@@ -19,7 +19,7 @@ from tests.receiver import Receiver, status
 from tests.simulated import Meta
 from tests.streams import ENDED, LONG, Rig, until
 from whatshooked.errors import StreamUnavailable
-from whatshooked.keys import Keys
+from whatshooked.keys import GROUP, NEWER, Keys
 from whatshooked.stream import customers
 from whatshooked.stream.link import Link
 from whatshooked.stream.settle import NotTaken
@@ -138,8 +138,12 @@ async def test_what_no_worker_has_read_or_routed_is_unread(make_gateway: MakeGat
 async def test_a_hook_that_is_off_concerns_those_who_wrote_meanwhile(
     make_gateway: MakeGateway, receiver: Receiver
 ) -> None:
-    """Though another hook took what they wrote and it is in no cache; who wrote before, or to others, is left out."""
-    gateway = make_gateway(hook("crm", receiver.url()), hook("log", receiver.url()))
+    """Though another hook took what they wrote and it is in no cache; who wrote before is left out.
+
+    One that the file has off is meant to be, and concerns nobody.
+    """
+    idle = hook("idle", receiver.url(), active=False)
+    gateway = make_gateway(hook("crm", receiver.url()), hook("log", receiver.url()), idle)
     await gateway.start()
     await gateway.post(of("4915100000009"))
     await receiver.wait(2)
@@ -153,6 +157,8 @@ async def test_a_hook_that_is_off_concerns_those_who_wrote_meanwhile(
     await gateway.post(of(BEN))
     await receiver.wait(3)
     await becomes(gateway, [(BEN, "crm", "off", 1)])
+    await gateway.client.patch(gateway.base + "/api/hooks/crm", json={"active": True}, headers=key(API_KEY))
+    await becomes(gateway, [])
 
 
 async def test_what_was_given_up_and_what_killed_its_worker(make_gateway: MakeGateway, link: Link, keys: Keys) -> None:
@@ -176,17 +182,19 @@ async def test_what_was_given_up_and_what_killed_its_worker(make_gateway: MakeGa
 
 
 async def test_an_entry_that_nobody_can_read_is_somebody_s(make_gateway: MakeGateway, link: Link, keys: Keys) -> None:
-    """It is not passed over in silence."""
+    """It is not passed over in silence, nor when a worker left it to one of a newer version."""
     gateway = make_gateway()
     await gateway.start(workers=0)
     await link.call("XADD", keys.events, "1000-1", "e", b"no entry of ours")
     assert await listed(gateway) == [(customers.UNREADABLE, None, "unread", 1)]
+    await link.call("XREADGROUP", "GROUP", GROUP, f"{NEWER}2", "STREAMS", keys.events, ">")
+    assert await listed(gateway) == [(customers.UNREADABLE, None, "unread", 1)]
 
 
 async def test_a_file_that_could_not_be_had_concerns_who_sent_it(
-    make_gateway: MakeGateway, sim: Meta, receiver: Receiver, tmp_path: Path
+    make_gateway: MakeGateway, sim: Meta, receiver: Receiver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Also after all hooks have taken the message without it; a file that came concerns nobody."""
+    """Also after all hooks have taken the message without it; a file that came, or long ago, concerns nobody."""
     media = {"data_path": str(tmp_path / "files"), "base_url": "https://files.example", "max_wait": 3}
     gateway = make_gateway(hook("h1", receiver.url()), accounts=[of_meta(sim)], media=media)
     await gateway.start()
@@ -198,6 +206,8 @@ async def test_a_file_that_could_not_be_had_concerns_who_sent_it(
         return [(hook, state, n) for _, hook, state, n in await listed(gateway)] == [(None, "no_file", 1)]
 
     await until(is_named)
+    monkeypatch.setattr(customers, "RECENT", -1)
+    assert await listed(gateway) == []
 
 
 async def test_messages_that_were_not_sent_concern_their_recipients(

@@ -14,7 +14,7 @@ from whatshooked.config import Config, Hook
 from whatshooked.errors import StreamUnavailable
 from whatshooked.events import Event
 from whatshooked.hooks.hook import wants
-from whatshooked.keys import GROUP, MEDIA_HOOK, NEWER, PARKED, Keys
+from whatshooked.keys import GROUP, MEDIA_HOOK, PARKED, Keys
 from whatshooked.meta import attachment, brief, flatten
 from whatshooked.meta.send import READ
 from whatshooked.stream.cache import HookState, read, unpack
@@ -26,6 +26,8 @@ from whatshooked.stream.views import rfc3339
 
 #: Seconds within which what waits for its first try is on its way as ever, and concerns nobody.
 USUAL = 30.0
+#: Seconds for which it is told that a file could not be had, or a message not be sent: nothing ends that by itself.
+RECENT = 86_400
 #: What one look takes in: ids of each list of a hook, the oldest of all of them with their events, entries that nobody
 #: has read, entries that came last (for files that could not be had, and for hooks that are off), messages of each
 #: account and state.
@@ -105,15 +107,17 @@ class Customers:
     async def look(self, config: Config) -> Found:
         """Return whom it concerns that something waits or failed, by the hooks and accounts of a config."""
         ones: list[_One] = []
-        usual = int((time.time() - USUAL) * 1000)
+        now = time.time()
+        usual, recent = int((now - USUAL) * 1000), int((now - RECENT) * 1000)
         active = {hook.id for hook in (await hooks_now(self._link, self._keys, config)).active}
-        off = [hook for hook in config.hooks if hook.id not in active]
+        # One that the file has off is meant to be.
+        off = [hook for hook in config.hooks if hook.active and hook.id not in active]
         accounts = [account.id for account in config.whatsapp if account.business_api is not None]
         whole = (
             await self._owed(ones, [hook.id for hook in config.hooks], usual),
             await self._unread(ones, usual),
-            await self._latest(ones, off),
-            await self._messages(ones, accounts, usual),
+            await self._latest(ones, off, recent),
+            await self._messages(ones, accounts, usual, recent),
         )
         return Found(_together(ones), all(whole))
 
@@ -161,9 +165,9 @@ class Customers:
         return False
 
     async def _held(self, ones: list[_One], consumer: Mapping[bytes, Reply], usual: int) -> int:
-        """Add what a worker has read and not routed, since it died, or hangs; return how many."""
+        """Add what a worker has read and not routed: it died, or hangs, or left it to a newer one; return how many."""
         name = consumer[b"name"].decode()
-        if name == PARKED or name.startswith(NEWER) or not consumer[b"pending"]:
+        if name == PARKED or not consumer[b"pending"]:
             return 0
         rows = await self._link.call("XPENDING", self._keys.events, GROUP, "-", usual, UNREAD, name)
         for batch in _batches(rows):
@@ -171,14 +175,14 @@ class Customers:
             ones.extend(_unread(*entry[0]) for entry in checked(await self._link.batch(looks)) if entry)
         return len(rows)
 
-    async def _latest(self, ones: list[_One], off: Sequence[Hook]) -> bool:
+    async def _latest(self, ones: list[_One], off: Sequence[Hook], recent: int) -> bool:
         """Add, of what came last, what was handed on without its file, and what hooks that are off did not get.
 
         Return whether all was looked at, as far as one is interested in more than files.
         """
         before, seen = "+", 0
         while seen < LATEST:
-            rows = await self._link.call("XREVRANGE", self._keys.events, before, "-", "COUNT", _AT_ONCE)
+            rows = await self._link.call("XREVRANGE", self._keys.events, before, recent, "COUNT", _AT_ONCE)
             found = [(entry_id.decode(), event) for entry_id, fields in rows if (event := read(fields[1])) is not None]
             looks: list[Command] = []
             for event_id, _ in found:
@@ -195,13 +199,13 @@ class Customers:
             seen, before = seen + len(rows), f"({rows[-1][0].decode()}"
         return not off
 
-    async def _messages(self, ones: list[_One], accounts: Sequence[str], usual: int) -> bool:
+    async def _messages(self, ones: list[_One], accounts: Sequence[str], usual: int, recent: int) -> bool:
         """Add what was not sent, oldest first; return whether that is all."""
         lists = [(account, state) for account in accounts for state in _OF_MESSAGES]
         looks: list[Command] = []
         for account, state in lists:
-            until = usual if state == "new" else "+inf"
-            oldest = ("ZRANGE", self._keys.outbox(account).of_state(state), "-inf", until, "BYSCORE", "WITHSCORES")
+            since, until = recent if state == "failed" else "-inf", usual if state == "new" else "+inf"
+            oldest = ("ZRANGE", self._keys.outbox(account).of_state(state), since, until, "BYSCORE", "WITHSCORES")
             looks.append((*oldest, "LIMIT", 0, MESSAGES))
         found = checked(await self._link.batch(looks)) if looks else []
         for (account, state), rows in zip(lists, found, strict=True):

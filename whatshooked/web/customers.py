@@ -56,21 +56,26 @@ class Looks:
         self._customers = customers
         self._config = config
         self._task: asyncio.Task[Found] | None = None
-        self._until = 0.0
 
     async def found(self) -> Found:
         """Return whom it concerns now, or some seconds ago."""
-        if self._task is None or (self._task.done() and (time.monotonic() > self._until or _failed(self._task))):
+        if self._task is None:
             self._task = asyncio.create_task(self._customers.look(self._config()))
             self._task.add_done_callback(self._done)
         return await asyncio.shield(self._task)  # whoever goes takes nothing from those who wait for the same
 
-    def _done(self, _: asyncio.Task[Found]) -> None:
-        self._until = time.monotonic() + _KEPT
+    def close(self) -> None:
+        """End a look that is under way."""
+        if self._task is not None:
+            self._task.cancel()
 
+    def _done(self, task: asyncio.Task[Found]) -> None:
+        failed = task.cancelled() or task.exception() is not None
+        asyncio.get_running_loop().call_later(0 if failed else _KEPT, self._drop)
 
-def _failed(task: asyncio.Task[Found]) -> bool:
-    return task.cancelled() or task.exception() is not None
+    def _drop(self) -> None:
+        """Keep nobody: who is forgotten meanwhile stands in no later answer."""
+        self._task = None
 
 
 @get("/", summary="List customers whom it concerns that something waits or failed")

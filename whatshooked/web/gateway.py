@@ -113,6 +113,7 @@ class Gateway:
                 task.cancel()
         if self._serving is not None:
             await self._serving.stop()
+        self.customers.close()
         self.readers.close()
         await self.live.close()
         await self._add.close()
