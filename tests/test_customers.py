@@ -135,6 +135,22 @@ async def test_what_no_worker_has_read_or_routed_is_unread(make_gateway: MakeGat
     assert await listed(gateway) == [(ANA, None, "unread", 1), (BEN, None, "unread", 1)]
 
 
+async def test_what_is_on_its_way_concerns_nobody(
+    make_gateway: MakeGateway, link: Link, keys: Keys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An event, read or not, or a message that came a moment ago; and everybody once the moment is over."""
+    gateway = make_gateway(hook("crm", "http://127.0.0.1:9"))
+    await gateway.start(workers=0)
+    rig = Rig(link, keys, "crm")
+    await gateway.post(of(ANA))
+    await rig.route(await rig.read(), "crm")
+    await gateway.post(of(BEN))
+    await gateway.api("POST", "/api/send", json={"to": f"+{BEN}", "text": "hello"})
+    assert len(await listed(gateway)) == 3
+    monkeypatch.setattr(customers, "USUAL", 30.0)
+    assert await listed(gateway) == []
+
+
 async def test_a_hook_that_is_off_concerns_those_who_wrote_meanwhile(
     make_gateway: MakeGateway, receiver: Receiver
 ) -> None:
@@ -187,6 +203,9 @@ async def test_an_entry_that_nobody_can_read_is_somebody_s(make_gateway: MakeGat
     await gateway.start(workers=0)
     await link.call("XADD", keys.events, "1000-1", "e", b"no entry of ours")
     assert await listed(gateway) == [(customers.UNREADABLE, None, "unread", 1)]
+    await link.call("XGROUP", "DESTROY", keys.events, GROUP)  # as before any worker came
+    assert await listed(gateway) == [(customers.UNREADABLE, None, "unread", 1)]
+    await link.call("XGROUP", "CREATE", keys.events, GROUP, "0")
     await link.call("XREADGROUP", "GROUP", GROUP, f"{NEWER}2", "STREAMS", keys.events, ">")
     assert await listed(gateway) == [(customers.UNREADABLE, None, "unread", 1)]
 

@@ -141,19 +141,9 @@ class Customers:
 
     async def _unread(self, ones: list[_One], usual: int) -> bool:
         """Add what no worker has read, or has read and not routed; return whether that is all."""
-        try:
-            groups, consumers = checked(
-                await self._link.batch(
-                    [("XINFO", "GROUPS", self._keys.events), ("XINFO", "CONSUMERS", self._keys.events, GROUP)]
-                )
-            )
-        except StreamUnavailable as error:
-            if "no such key" in str(error) or "NOGROUP" in str(error):  # nothing ever came in
-                return True
-            raise
-        (last,) = (one[b"last-delivered-id"].decode() for one in map(_told, groups) if one[b"name"] == GROUP.encode())
+        last, consumers = await self._group()
         seen = 0
-        for consumer in map(_told, consumers):
+        for consumer in consumers:
             seen += await self._held(ones, consumer, usual)
         while seen < UNREAD:
             count = min(_AT_ONCE, UNREAD - seen)
@@ -163,6 +153,18 @@ class Customers:
                 return True
             seen, last = seen + len(entries), entries[-1][0].decode()
         return False
+
+    async def _group(self) -> tuple[str, list[dict[bytes, Reply]]]:
+        """Return the id of the last entry that was read, and who reads; before there is a group nobody has."""
+        events_key = self._keys.events
+        looks: list[Command] = [("XINFO", "GROUPS", events_key), ("XINFO", "CONSUMERS", events_key, GROUP)]
+        groups, consumers = await self._link.batch(looks)
+        if isinstance(consumers, Exception):
+            if not any(word in str(consumers) for word in ("NOGROUP", "no such key")):
+                raise StreamUnavailable(str(consumers)) from consumers
+            return "0-0", []
+        (ours,) = (one for one in map(_told, checked([groups])[0]) if one[b"name"] == GROUP.encode())
+        return ours[b"last-delivered-id"].decode(), [_told(row) for row in consumers]
 
     async def _held(self, ones: list[_One], consumer: Mapping[bytes, Reply], usual: int) -> int:
         """Add what a worker has read and not routed: it died, or hangs, or left it to a newer one; return how many."""
