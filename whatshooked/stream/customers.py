@@ -24,7 +24,7 @@ from whatshooked.stream.record import record
 from whatshooked.stream.registry import hooks_now, known_hooks
 from whatshooked.stream.views import rfc3339
 
-#: Seconds within which what waits for its first try is on its way as ever, and concerns nobody.
+#: Seconds within which what waits for its first try, or has it, is on its way as ever, and concerns nobody.
 USUAL = 30.0
 #: Seconds for which it is told that a file could not be had, or a message not be sent: nothing ends that by itself.
 RECENT = 86_400
@@ -265,9 +265,9 @@ def _owing(
         who, name = _person(event, event_id, "", "poison")
         yield _One(who, ms, name)
     for hook, state in hooks.items():
-        if state.state in ("waiting", "in_flight") and state.attempts == 0 and ms > usual:
-            continue
         shown = _SHOWN.get(state.state, "waiting")
+        if shown == "waiting" and not (state.last_status or state.last_error) and ms > usual:
+            continue
         who, name = _person(event, event_id, hook, shown)
         yield _One(who, ms, name, state.last_error or "")
 
