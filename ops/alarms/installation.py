@@ -4,6 +4,7 @@ import asyncio
 
 from ops.alarms.campaign import Alarm, Fault, Group
 from ops.alarms.stage import Plan, Stage
+from ops.alarms.watch import matches
 from whatshooked.keys import GROUP
 
 #: A hook that does not take some events.
@@ -67,6 +68,9 @@ async def _narrow(stage: Stage) -> None:
 
 
 async def _wide(stage: Stage) -> None:
+    """Each attempt was quick: it is the receipts that tell."""
+    if matches("HookSlow", {"hook": _NARROW}, await stage.seen.begun()):
+        raise AssertionError("the hook's attempts are slow: this is another fault")
     stage.hooks.behaves[_NARROW] = (200, 0.0)
 
 

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -172,12 +173,24 @@ class Stage:
         answer = await self.client.request(method, f"{self.base}/api/{path}", **more)
         return answer.raise_for_status().json()
 
-    async def check_itself(self) -> None:
-        """Let a worker hold the keys against each other now, as arq lets one do each hour."""
+    async def check_itself(self) -> int:
+        """Let a worker hold the keys against each other now, as arq lets one do each hour; return what it found."""
+        before = await self._disagreements()
         now, name = round(time.time() * 1000), f"now{time.time_ns()}"
         job: dict[str, object] = {"t": None, "f": "cron:self_check", "a": [], "k": {}, "et": now}
-        await self.link.call("SET", f"{self.keys.arq}job:{name}", msgspec.msgpack.encode(job))
+        await self.link.call("SET", key := f"{self.keys.arq}job:{name}", msgspec.msgpack.encode(job))
         await self.link.call("ZADD", f"{self.keys.arq}queue", now, name)
+        async with asyncio.timeout(_START):
+            while await self.link.call("EXISTS", key):
+                await asyncio.sleep(0.05)
+        return await self._disagreements() - before
+
+    async def _disagreements(self) -> int:
+        told = await self.client.get(f"http://127.0.0.1:{self.ports['worker']}/metrics")
+        found = re.search(r"^whatshooked_disagreements_total (\S+)$", told.raise_for_status().text, re.MULTILINE)
+        if found is None:
+            raise RuntimeError("the worker does not tell of disagreements")
+        return int(float(found[1]))
 
     async def post(self, account: str, *messages: dict[str, Any]) -> None:
         """Let Meta send messages to an account, in one webhook."""
