@@ -91,6 +91,14 @@ class Keys:
         return self._tagged(f"media:{event_id}")
 
     @property
+    def fileless(self) -> str:
+        """Sorted set id → ms: its file could not be had, within the last day or somewhat more; the entry may be gone.
+
+        Writer: MEDIA_DONE.
+        """
+        return self._tagged("fileless")
+
+    @property
     def replies(self) -> str:
         """Hash reply → what a hook's answer asked to send. Lives until it is in the outbox. Writer: DONE."""
         return self._tagged("replies")

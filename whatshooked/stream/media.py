@@ -18,6 +18,8 @@ from whatshooked.stream.record import Record, fields, record
 
 log = logs.get("media")
 
+#: Milliseconds for which it is remembered that an event's file could not be had: nothing ends that by itself.
+REMEMBERED_MS = 86_400_000
 #: Characters of an error that are noted.
 _ERROR_CHARS = 300
 #: Findings of one script call.
@@ -70,11 +72,12 @@ class Findings:
 
     async def _note(self, findings: Sequence[Finding]) -> list[bool]:
         hooks = list(self._hook_ids())
-        rows = [(f.event_id, f.token, int(f.park), fields(f.record)) for f in findings]
+        rows = [(f.event_id, f.token, int(f.park), int(bool(f.record.error)), fields(f.record)) for f in findings]
         keys = [self._keys.events, self._keys.unmatched, self._keys.due(MEDIA_HOOK), self._keys.activity]
+        keys.append(self._keys.fileless)
         keys += map(self._keys.due, hooks)
         keys += [*self._keys.of_whole_entries(f.event_id for f in findings), self._keys.ledger]
-        packed = (msgspec.msgpack.encode(hooks), msgspec.msgpack.encode(rows))
+        packed = (msgspec.msgpack.encode(hooks), msgspec.msgpack.encode(rows), REMEMBERED_MS)
         told = map(_noted, findings) if self._activity.on else ()
         answer = await self._link.run(self._link.scripts.media_done, keys, GROUP, MEDIA_HOOK, *packed, *told)
         return [flag == 1 for flag in answer]

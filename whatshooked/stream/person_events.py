@@ -94,7 +94,8 @@ class PersonEvents:
         answer = ""
         for ahead in _AHEAD:
             copy = f"{await self._link.now() + ahead}-0"
-            keys = [self._keys.events, self._keys.unmatched, self._keys.poison, *self._keys.of_hooks(hooks)]
+            keys = [self._keys.events, self._keys.unmatched, self._keys.poison, self._keys.fileless]
+            keys += self._keys.of_hooks(hooks)
             keys += [*self._keys.of_whole_entries((event_id, copy)), self._keys.ledger]
             args = (GROUP, PARKED, msgspec.msgpack.encode(hooks), event_id, copy, blob)
             answer = (await evaluate(self._link, _MOVE, keys, *args)).decode()

@@ -1,15 +1,15 @@
 #!lua flags=allow-oom
 -- MOVE: an entry of somebody else names a person who is forgotten. What is still owed of it goes on as a copy that names
 -- nobody, with all that is known of it; what is finished is deleted.
--- KEYS: events, unmatched, poison, then due and dead of each known hook, then open, taken and media of the entry and of its copy,
---   last the ledger.
+-- KEYS: events, unmatched, poison, fileless, then due and dead of each known hook, then open, taken and media of the entry and
+--   of its copy, last the ledger.
 -- ARGV: group, parked consumer, known hooks (msgpack [id, ...]), id, id of the copy, blob of the copy.
 -- Answer: moved, deleted, gone; busy = its worker or a hook has it just now, or it is parked and workers would route its
 --   copy, with what they have yet to read; strange = an open hook is not among the known ones; early = the copy's id is not
 --   above all others.
 local events, group, parked, id, copy = KEYS[1], ARGV[1], ARGV[2], ARGV[4], ARGV[5]
 local hooks = cmsgpack.unpack(ARGV[3])
-local base = 3 + 2 * #hooks
+local base = 4 + 2 * #hooks
 local open, taken, media = KEYS[base + 1], KEYS[base + 2], KEYS[base + 3]
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
@@ -32,7 +32,7 @@ local states = redis.call('HGETALL', open)
 for i = 1, #states, 2 do
   local h = known[states[i]]
   if not h then return 'strange' end
-  local lease = string.sub(states[i + 1], 1, 1) == 'l' and redis.call('ZSCORE', KEYS[2 + 2 * h], id)
+  local lease = string.sub(states[i + 1], 1, 1) == 'l' and redis.call('ZSCORE', KEYS[3 + 2 * h], id)
   if lease and tonumber(lease) > now then return 'busy' end
 end
 if not pending and #states == 0 and delivered and not later(id, delivered) then
