@@ -5,7 +5,9 @@ from grafana_foundation_sdk.builders import common
 from grafana.board import Board, Row
 from grafana.panels import (
     BLUE,
+    GREEN,
     ORANGE,
+    PLAIN,
     RED,
     Column,
     Names,
@@ -31,6 +33,7 @@ _STATES: Names = {
     "unknown": ("unknown", RED),
     "failed": ("failed", RED),
 }
+_WHOLE: Names = {"1": ("all", GREEN), "0": ("not all", ORANGE)}
 _DO = """\
 Each alarm's section of the runbook (*Whom*) names the state; a click on the alarm opens it.
 
@@ -48,7 +51,7 @@ Each alarm's section of the runbook (*Whom*) names the state; a click on the ala
 write is still with Meta, which resends it for seven days; nobody knows whom it concerns until it comes. The event log's
 alarms concern nobody. What limits threw away: `whatshooked log --type event.pushed_out`.
 
-In a terminal: `whatshooked customers --hook $hook`.
+In a terminal: `whatshooked customers --hook $hook`; with `--all` however many they are.
 """
 
 
@@ -79,15 +82,23 @@ def _now() -> list[Panel]:
     what = Told(
         "Their events and messages, at each hook.", "0, or few that wait.", "mend what the alarms name; see *State*."
     )
+    whole = Told(
+        "Whether one look saw everything; it takes in 5,000 events or messages of each kind, for a second.",
+        "all.",
+        "those who are named are concerned, and there are more: `whatshooked customers --all` tells all.",
+    )
     return [
-        figure("Customers concerned", people, Query("whatshooked_customers", live=True), steps=rising(1, 100)).span(6),
+        figure("Customers concerned", people, Query("whatshooked_customers", live=True), steps=rising(1, 100)).span(5),
         figure(
             "Events and messages", what, Query("whatshooked_customers_count", live=True), steps=rising(1, 1_000)
-        ).span(6),
-        figure("At this hook", people, Query(f"whatshooked_customers{_HOOK}", live=True), steps=rising(1, 100)).span(6),
+        ).span(5),
+        figure("At this hook", people, Query(f"whatshooked_customers{_HOOK}", live=True), steps=rising(1, 100)).span(5),
         figure(
             "At this account", people, Query(f"whatshooked_customers{_ACCOUNT}", live=True), steps=rising(1, 100)
-        ).span(6),
+        ).span(5),
+        figure(
+            "All of them?", whole, Query("whatshooked_customers_complete", live=True), steps=PLAIN, names=_WHOLE
+        ).span(4),
     ]
 
 

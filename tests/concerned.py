@@ -16,8 +16,9 @@ ANA, BEN = "4915100000001", "4915100000002"
 
 def hasten(monkeypatch: pytest.MonkeyPatch) -> None:
     """What waits concerns somebody from its first moment on, each question is a look, no test throttles another."""
-    monkeypatch.setattr("whatshooked.stream.customers.USUAL", 0.0)
+    monkeypatch.setattr("whatshooked.stream.look.USUAL", 0.0)
     monkeypatch.setattr("whatshooked.web.customers._KEPT", 0.0)
+    monkeypatch.setattr("whatshooked.web.customers._TIMES", 0)
     monkeypatch.setattr(auth, "throttle", auth.Throttle())
     monkeypatch.setattr(auth, "customers_throttle", auth.Throttle())
 

@@ -12,7 +12,8 @@ from tests.conftest import API_KEY, Gateway, hook
 from tests.receiver import Receiver, status
 from tests.streams import until
 from whatshooked.errors import StreamUnavailable
-from whatshooked.stream import customers
+from whatshooked.stream.customers import Found
+from whatshooked.stream.look import look
 from whatshooked.web import auth
 from whatshooked.web.instant import Question, question
 
@@ -70,12 +71,13 @@ async def test_grafana_is_told_what_is_wrong_in_its_own_form(make_gateway: MakeG
     ):
         answer = await ask(gateway, query)
         assert (answer.status_code, answer.json()["errorType"]) == (400, "bad_data"), query
-        assert "hook=" in answer.json()["error"]
+        assert 'hook="' in answer.json()["error"]
     yesterday = await ask(gateway, "whatshooked_customers", time=str(time.time() - 86_400))
     assert (yesterday.status_code, yesterday.json()["errorType"]) == (422, "execution")
     assert "only now" in yesterday.json()["error"]
     stranger = await gateway.client.get(gateway.base + "/api/customers/api/v1/query?query=1%2B1")
     assert (stranger.status_code, stranger.json()["status"]) == (401, "error")
+    assert "server.customers_key (WHATSHOOKED_CUSTOMERS_KEY)" in stranger.json()["error"]
     large = await ask(gateway, "whatshooked_customers" + " " * 20_000)
     assert (large.status_code, large.json()["status"]) == (413, "error")
 
@@ -129,16 +131,15 @@ async def test_all_panels_share_one_look(make_gateway: MakeGateway, monkeypatch:
     """Who asks at the same time, or soon after, gets the same look; one that failed is none."""
     monkeypatch.setattr("whatshooked.web.customers._KEPT", 60.0)
     looks = 0
-    real = customers.Customers.look
 
-    async def counted(self: customers.Customers, config: Any) -> customers.Found:
+    async def counted(*args: Any) -> Found:
         nonlocal looks
         looks += 1
         if looks == 1:
             raise StreamUnavailable("away")
-        return await real(self, config)
+        return await look(*args)
 
-    monkeypatch.setattr(customers.Customers, "look", counted)
+    monkeypatch.setattr("whatshooked.web.customers.look", counted)
     gateway = make_gateway()
     await gateway.start(workers=0)
     refused = await ask(gateway, "whatshooked_customers")

@@ -57,6 +57,9 @@ again    workers/due.py             claims what is due, as far as workers/slots.
 looked   stream/cache.py            the pending list is the message cache; stream/views.py shows it
 at       stream/replay.py           replay, delete, clear
          stream/registry.py         which hooks there are, and their run-time switches
+         stream/look.py             whom it concerns that something waits or failed, and stream/look_outbox.py: within
+                                    stream/bounds.py, counted by stream/customers.py
+         web/customers.py           tells it to Grafana in its words (web/instant.py), cli/customers.py in the terminal
          stream/fsck.py             do the keys agree? stream/outbox_fsck.py asks it of the outboxes
          stream/ledger.py           is every event settled, in the cache, or unread?
          web/cache.py               the same as an API, with web/hooks.py and web/auth.py; web/health.py has the metrics

@@ -17,7 +17,18 @@ from whatshooked.meta.graph import Access, Graph
 from whatshooked.meta.reply import Reply
 from whatshooked.meta.send import stored
 from whatshooked.meta.send.kinds import CHECKS
-from whatshooked.stream.outbox import LEASE_MS, Again, Failed, Lease, Outbox, Outcome, Record, Sent, Unknown
+from whatshooked.stream.outbox import (
+    LEASE_MS,
+    Again,
+    Failed,
+    Lease,
+    Outbox,
+    Outcome,
+    Record,
+    Sent,
+    Unknown,
+    kept_reply,
+)
 from whatshooked.stream.refused import RefusedReplies
 from whatshooked.stream.submit import entry
 from workers import outcome
@@ -40,8 +51,6 @@ _PAUSE = 0.5
 #: Seconds in which a process that ends puts back what it has not sent, and how that is written down.
 _GIVES_BACK = 3.0
 _STOPPED = Again(0, "the worker stopped", tried=False)
-
-_reply_decoder = msgspec.msgpack.Decoder(tuple[str, list[Reply]])
 
 
 class Sending:
@@ -152,7 +161,7 @@ class Sending:
         count = 0
         for name, blob in sorted(await self._outbox.replies(_MOVED), key=_in_order):
             try:
-                hook_id, asked = _reply_decoder.decode(blob)
+                hook_id, asked = kept_reply(blob)
             except (msgspec.MsgspecError, UnicodeDecodeError) as error:
                 self._leave(name, error)
                 continue

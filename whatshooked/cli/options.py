@@ -67,6 +67,7 @@ def add_customers(
     customers.add_argument("--hook", default="", metavar="ID", help="at this hook alone")
     customers.add_argument("--account", default="", metavar="ID", help="at this account alone")
     customers.add_argument("--state", default="", choices=_STATES, help="in this state alone")
+    customers.add_argument("--all", action="store_true", help="without the bounds of a look, however long it takes")
     customers.add_argument("--json", action="store_true", help="one JSON object a line, for machines")
     customers.set_defaults(does=call("customers", "customers"))
 

@@ -32,7 +32,9 @@ VERSION_NOTICE = timedelta(days=90)
 VERIFY_TOKEN_LENGTH = 32
 E164_DIGITS = range(7, 16)
 #: What examples and old set-up guides hold; such a password protects nothing.
-SAMPLE_PASSWORDS = frozenset({"secure_password", "password", "admin", "changeme", "secret", "optional_api_key"})
+SAMPLE_PASSWORDS = frozenset(
+    {"secure_password", "password", "admin", "changeme", "secret", "optional_api_key", "key-of-the-demo"}
+)
 #: Statuses Meta is known to send beyond the four; close in spelling to a name of ours, yet no slip.
 RARE_STATUSES = frozenset({"message.played", "message.deleted", "message.warning", "message.pending"})
 EVENT_FAMILIES = frozenset({"*", "message.*", "whatsapp.*", "hook.*", "meta.*"})

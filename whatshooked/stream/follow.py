@@ -151,7 +151,7 @@ async def lags(link: Link, streams: dict[str, tuple[str, str]], targets: Iterabl
     lost = [("HGET", dropped, group) for _, dropped in streams.values() for group in groups.values()]
     replies = await link.batch([("XPENDING", *one) for one in asked] + [("XINFO", "GROUPS", one[0]) for one in asked])
     pending, told = replies[: len(asked)], replies[len(asked) :]
-    reached = [_reached(row, group) for row, (_, group) in zip(told, asked, strict=True)]
+    reached = [reached_by(row, group) for row, (_, group) in zip(told, asked, strict=True)]
     following = [("XRANGE", stream, f"({at}", "+", "COUNT", 1) for (stream, _), at in zip(asked, reached, strict=True)]
     counts, rows = checked(await link.batch(lost)), checked(await link.batch(following))
     oldest, dropped = dict.fromkeys(groups.values(), now), dict.fromkeys(groups.values(), 0)
@@ -178,7 +178,7 @@ async def has_written(link: Link, streams: dict[str, tuple[str, str]], target: s
             continue
         if isinstance(pending, Exception) or isinstance(groups, Exception):
             return False
-        reached = _reached(groups, group_of(target))
+        reached = reached_by(groups, group_of(target))
         if events.place(reached) < events.place(last) or (
             pending[0] and events.place(pending[1]) <= events.place(last)
         ):
@@ -186,7 +186,7 @@ async def has_written(link: Link, streams: dict[str, tuple[str, str]], target: s
     return True
 
 
-def _reached(groups: Reply, name: str) -> str:
+def reached_by(groups: Reply, name: str) -> str:
     """Return the last entry that a group has read; one that is not there yet, or without a stream, has read none."""
     rows = [] if isinstance(groups, Exception) else groups
     found = (named(row, b"last-delivered-id").decode() for row in rows if named(row, b"name") == name.encode())

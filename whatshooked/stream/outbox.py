@@ -14,6 +14,7 @@ from redis.exceptions import RedisError
 from whatshooked import logs, metrics
 from whatshooked.errors import OutboxFull, StreamUnavailable
 from whatshooked.keys import Keys
+from whatshooked.meta.reply import Reply
 from whatshooked.stream.activity import NOBODY, Activity
 from whatshooked.stream.link import Link, Script, checked
 from whatshooked.stream.memory import NO_ROOM, shortage
@@ -89,6 +90,10 @@ DROPPED = "dropped by an operator"
 MOST_IN_LINE, MOST_WAITING = 1_000, 100_000
 #: Seconds between two looks at Redis' memory.
 _MEMORY_EVERY = 1.0
+
+
+#: What DONE has kept of a hook's answer: the hook, and the messages it asked for; raises msgspec.MsgspecError.
+kept_reply = msgspec.msgpack.Decoder(tuple[str, list[Reply]]).decode
 
 
 class Outbox(OutboxView):

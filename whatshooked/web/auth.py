@@ -69,22 +69,23 @@ customers_throttle = Throttle()
 
 def guard(connection: ASGIConnection, _: BaseRouteHandler) -> None:  # type: ignore[type-arg] # any state, any user
     """Let a request to the API pass; raises Fault 401, 403 or 429."""
-    _let_pass(connection, throttle, None)
+    _let_pass(connection, throttle, None, "server.auth_key")
 
 
 def guard_customers(connection: ASGIConnection, _: BaseRouteHandler) -> None:  # type: ignore[type-arg] # as `guard`
     """Let a request for customers pass, also by the key that opens nothing else; raises Fault 401, 403 or 429."""
-    _let_pass(connection, customers_throttle, connection.app.state.gateway.config.server.customers_key)
+    key = connection.app.state.gateway.config.server.customers_key
+    _let_pass(connection, customers_throttle, key, "server.customers_key (WHATSHOOKED_CUSTOMERS_KEY) or .auth_key")
 
 
-def _let_pass(connection: ASGIConnection, throttle: Throttle, key: str | None) -> None:  # type: ignore[type-arg] # as above
+def _let_pass(connection: ASGIConnection, throttle: Throttle, key: str | None, keys: str) -> None:  # type: ignore[type-arg] # as above
     server: Server = connection.app.state.gateway.config.server
     address = connection.client.host if connection.client else ""
     if not server.auth_key and not (server.username and server.password):
         if is_local(address, connection.headers):
             return
         if not key:
-            raise Fault(403, "no_credentials", "the API answers only on this machine", "set server.auth_key")
+            raise Fault(403, "no_credentials", "the API answers only on this machine", f"set {keys}")
     wait = throttle.wait(address, time.monotonic())
     if wait:
         raise Fault(
@@ -101,7 +102,7 @@ def _let_pass(connection: ASGIConnection, throttle: Throttle, key: str | None) -
         401,
         "unauthorized",
         "credentials are missing or wrong",
-        f"HTTP Basic with server.username, or server.auth_key {'or .customers_key ' if key else ''}as X-API-Key",
+        f"HTTP Basic with server.username, or {keys} as X-API-Key",
         {"WWW-Authenticate": 'Basic realm="whatshooked"'},
     )
 

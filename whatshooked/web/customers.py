@@ -18,16 +18,22 @@ from litestar.params import QueryParameter, RawBody
 
 from whatshooked.config import Config
 from whatshooked.errors import StreamUnavailable
+from whatshooked.keys import Keys
 from whatshooked.stream import customers
-from whatshooked.stream.customers import Customers, CustomerView, Found, among, view
+from whatshooked.stream.bounds import Bounds
+from whatshooked.stream.customers import CustomerView, Found, among, view
+from whatshooked.stream.link import Link
+from whatshooked.stream.look import look
 from whatshooked.web import faults
 from whatshooked.web.auth import AnyRequest, guard_customers
 from whatshooked.web.described import SECURITY
 from whatshooked.web.faults import Fault, unavailable
 from whatshooked.web.instant import alive, answered, is_of_now, question, refused
 
-#: Seconds that a look is good for: all panels of a dashboard ask at the same time, for each who has it open.
-_KEPT = 5.0
+#: Seconds that a look is good for: all panels of a dashboard ask at the same time, for each who has it open. And how
+#: many times what it took: so looks have a tenth of a process's time at most, however much there is to see.
+_KEPT, _TIMES = 5.0, 9
+_BOUNDS = Bounds()
 #: Customers of one answer as JSON.
 _MOST = 1_000
 #: Bytes of a question.
@@ -52,16 +58,18 @@ class CustomersView(msgspec.Struct):
 class Looks:
     """The last look of one web process, shared by all who ask within some seconds; raises StreamUnavailable."""
 
-    def __init__(self, customers: Customers, config: Callable[[], Config]) -> None:
-        self._customers = customers
+    def __init__(self, link: Link, keys: Keys, config: Callable[[], Config]) -> None:
+        self._link = link
+        self._keys = keys
         self._config = config
         self._task: asyncio.Task[Found] | None = None
 
     async def found(self) -> Found:
         """Return whom it concerns now, or some seconds ago."""
         if self._task is None:
-            self._task = asyncio.create_task(self._customers.look(self._config()))
-            self._task.add_done_callback(self._done)
+            began = time.monotonic()
+            self._task = asyncio.create_task(look(self._link, self._keys, self._config(), _BOUNDS))
+            self._task.add_done_callback(lambda task: self._done(task, time.monotonic() - began))
         return await asyncio.shield(self._task)  # whoever goes takes nothing from those who wait for the same
 
     def close(self) -> None:
@@ -69,13 +77,18 @@ class Looks:
         if self._task is not None:
             self._task.cancel()
 
-    def _done(self, task: asyncio.Task[Found]) -> None:
-        failed = task.cancelled() or task.exception() is not None
-        asyncio.get_running_loop().call_later(0 if failed else _KEPT, self._drop)
-
-    def _drop(self) -> None:
-        """Keep nobody: who is forgotten meanwhile stands in no later answer."""
+    def forget(self) -> None:
+        """Keep nobody: who was forgotten meanwhile stands in no later answer of this process."""
         self._task = None
+
+    def _done(self, task: asyncio.Task[Found], took: float) -> None:
+        failed = task.cancelled() or task.exception() is not None
+        kept = 0 if failed else max(_KEPT, _TIMES * took)
+        asyncio.get_running_loop().call_later(kept, self._drop, task)
+
+    def _drop(self, task: asyncio.Task[Found]) -> None:
+        if self._task is task:
+            self._task = None
 
 
 @get("/", summary="List customers whom it concerns that something waits or failed")
@@ -85,7 +98,7 @@ async def list_customers(
     """Return the customers of events that no hook has taken, of files that could not be had, of messages not sent."""
     found = await state.gateway.customers.found()
     wanted = {"hook": hook, "account": account, "state": in_state or ""}
-    chosen = among(found, {name: value for name, value in wanted.items() if value})
+    chosen = await asyncio.to_thread(among, found, {name: value for name, value in wanted.items() if value})
     complete = found.is_all and len(chosen) <= limit
     return Response(CustomersView([view(*one) for one in chosen[:limit]], complete), headers=_UNSTORED)
 
@@ -115,7 +128,8 @@ async def _answered(state: State, asked: str, moment: str) -> Response[Any]:
         return Response(alive(stamp))
     if not is_of_now(moment, now):
         raise Fault(422, "execution", "only now is known", "let the dashboard's time end now")
-    return Response(answered(await state.gateway.customers.found(), sought, stamp), headers=_UNSTORED)
+    found = await state.gateway.customers.found()
+    return Response(await asyncio.to_thread(answered, found, sought, stamp), headers=_UNSTORED)
 
 
 def _on_fault(_: AnyRequest, fault: Fault) -> Response[Any]:

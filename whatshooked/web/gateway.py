@@ -19,7 +19,6 @@ from whatshooked.stream import layout
 from whatshooked.stream.activity import Activity
 from whatshooked.stream.cache import Cache
 from whatshooked.stream.consume import ensure_group
-from whatshooked.stream.customers import Customers
 from whatshooked.stream.follow import shards
 from whatshooked.stream.intake import Added, Addition, Intake
 from whatshooked.stream.link import Link
@@ -68,7 +67,7 @@ class Gateway:
         self._link_key, self._link_key_until = b"", 0.0
         self.store: Store = open_store(config.media)
         self.refused = RefusedReplies(self.link, self.keys)
-        self.customers = Looks(Customers(self.link, self.keys), lambda: self.config)
+        self.customers = Looks(self.link, self.keys, lambda: self.config)
         self.readers = Readers(lambda: self.config)
         self.live = Live(Link(url), self.keys, lambda: self.config, self.streams)
         self._outboxes = OutboxUpkeep(self.link, self.keys)

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from whatshooked.stream.customers import Case, Concerned, Found, among
+from whatshooked.stream.customers import BEYOND, Case, Concerned, Found, among
 
 #: Customers that one answer names: nobody reads more, and a browser would suffer.
 MOST = 200
@@ -25,26 +25,31 @@ Cases = list[tuple[Concerned, Case]]
 Sample = tuple[Mapping[str, str], int]
 
 
-def _number(cases: Cases) -> Iterable[Sample]:
+def _complete(_: Cases, *, is_all: bool) -> Iterable[Sample]:
+    return [({}, int(is_all))]
+
+
+def _number(cases: Cases, **_: object) -> Iterable[Sample]:
     return [({}, len({(who.customer, who.account) for who, _ in cases}))]
 
 
-def _total(cases: Cases) -> Iterable[Sample]:
+def _total(cases: Cases, **_: object) -> Iterable[Sample]:
     return [({}, sum(case.count for _, case in cases))]
 
 
-def _counts(cases: Cases) -> Iterable[Sample]:
+def _counts(cases: Cases, **_: object) -> Iterable[Sample]:
     return [({**who._asdict(), "name": case.name, "error": case.error}, case.count) for who, case in cases[:MOST]]
 
 
-def _since(cases: Cases) -> Iterable[Sample]:
+def _since(cases: Cases, **_: object) -> Iterable[Sample]:
     # Without name and error, which another look may find changed: what joins two answers has to be the same in both.
     return [(who._asdict(), case.since) for who, case in cases[:MOST]]
 
 
-#: What may be asked for: how many customers, how many events and messages of theirs, and of each customer how many, and
-#: since when (unix ms).
-FAMILIES: Mapping[str, Callable[[Cases], Iterable[Sample]]] = {
+#: What may be asked for: whether a look saw all (1) or there is more (0), how many customers, how many events and
+#: messages of theirs, and of each customer how many, and since when (unix ms).
+FAMILIES: Mapping[str, Callable[..., Iterable[Sample]]] = {
+    "whatshooked_customers_complete": _complete,
     "whatshooked_customers": _number,
     "whatshooked_customers_count": _total,
     "whatshooked_customer_count": _counts,
@@ -65,7 +70,7 @@ def question(query: str) -> Question:
         return Question("")
     found = _question.fullmatch(query)
     if found is None or found[1] not in FAMILIES:
-        raise ValueError(f"only one of {', '.join(FAMILIES)} can be asked here, with matchers such as hook='crm'")
+        raise ValueError(f'only one of {", ".join(FAMILIES)} can be asked here, with matchers such as hook="crm"')
     wanted: dict[str, str] = {}
     place, inside = 0, found[2] or ""
     while inside[place:].strip():
@@ -97,7 +102,7 @@ def answered(found: Found, asked: Question, moment: float) -> dict[str, Any]:
     cases = among(found, asked.wanted)
     result = [
         {"metric": {name: value for name, value in labels.items() if value}, "value": [moment, str(value)]}
-        for labels, value in FAMILIES[asked.family](cases)
+        for labels, value in FAMILIES[asked.family](cases, is_all=found.is_all)
     ]
     return _success("vector", result) | _warned(len(cases), is_all=found.is_all)
 
@@ -115,7 +120,7 @@ def _warned(count: int, *, is_all: bool) -> dict[str, Any]:
     """Return what a panel says beside its data."""
     warnings = [f"{MOST} of {count} shown, who has waited longest first"] if count > MOST else []
     if not is_all:
-        warnings.append("there are more than one look takes in: counts are too low")
+        warnings.append(BEYOND)
     return {"warnings": warnings} if warnings else {}
 
 

@@ -36,3 +36,5 @@ class PeopleController(Controller):
             raise Fault(
                 400, "bad_person", str(error), "give the number with its country code, or Meta's user id"
             ) from error
+        finally:
+            gateway.customers.forget()

@@ -1,0 +1,208 @@
+"""Whom it concerns when there is much, large or hostile: a look stays small, and says what it left out."""
+
+import asyncio
+import re
+import threading
+from collections.abc import Callable, Iterable, Sequence
+
+import pytest
+
+from tests.commands import run
+from tests.concerned import ANA, ask, hasten, listed, of, result
+from tests.conftest import Gateway, hook
+from tests.streams import LONG, Rig
+from whatshooked.config import Config
+from whatshooked.keys import Keys
+from whatshooked.stream import customers
+from whatshooked.stream.bounds import Bounds, Part, following
+from whatshooked.stream.link import Command, Link, Reply
+from whatshooked.stream.look import look
+from whatshooked.stream.settle import NotTaken
+from whatshooked.web import instant
+
+MakeGateway = Callable[..., Gateway]
+_BOUNDS = "whatshooked.web.customers._BOUNDS"
+
+
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test waits for what takes its time, or throttles another."""
+    hasten(monkeypatch)
+
+
+async def is_complete(gateway: Gateway) -> bool:
+    """Whether the API, the figure and the warnings say, all the same, that everybody is named."""
+    said: bool = (await gateway.api("GET", "/api/customers")).json()["complete"]
+    answer = await ask(gateway, "whatshooked_customers_complete")
+    assert result(answer)[0]["value"][1] == str(int(said))
+    assert ("warnings" in answer.json()) != said
+    return said
+
+
+async def test_one_look_is_bounded_and_says_so(
+    make_gateway: MakeGateway, link: Link, keys: Keys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By number, bytes and time, each part of it for itself; `--all` has no bounds."""
+    gateway = make_gateway(hook("crm", "http://127.0.0.1:9"))
+    await gateway.start(workers=0)
+    rig = Rig(link, keys, "crm")
+    for n in range(4):
+        await gateway.post(of(f"491510000010{n}"))
+    await rig.route(await rig.read(), "crm", leased=False)
+    for n in range(4):
+        await gateway.post(of(f"491510000020{n}"))
+        await gateway.api("POST", "/api/send", json={"to": f"491510000030{n}", "text": "hello"})
+    whole = await listed(gateway)
+    assert len(whole) == 12 and await is_complete(gateway)
+    for bounds, left in ((Bounds(most=3), 9), (Bounds(size=1), 6), (Bounds(seconds=-1), 0)):
+        with monkeypatch.context() as patched:
+            patched.setattr(_BOUNDS, bounds)
+            assert not await is_complete(gateway), bounds
+            fewer = await listed(gateway)
+            assert len(fewer) == left and set(fewer) < set(whole)
+            # The oldest are those who are named.
+            assert [row for row in fewer if row[2] == "waiting"] == whole[: sum(row[2] == "waiting" for row in fewer)]
+    monkeypatch.setattr(instant, "MOST", 5)
+    answer = await ask(gateway, "whatshooked_customer_count")
+    assert [one["metric"]["customer"] for one in result(answer)] == [one[0] for one in whole[:5]]
+    assert answer.json()["warnings"] == ["5 of 12 shown, who has waited longest first"]
+
+
+async def test_the_command_without_bounds_names_all(
+    make_gateway: MakeGateway, link: Link, keys: Keys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With bounds it says that there are more, and how all are told."""
+    gateway = make_gateway(hook("crm", "http://127.0.0.1:9"))
+    await gateway.start(workers=0)
+    rig = Rig(link, keys, "crm")
+    for n in range(30):
+        await gateway.post(of(f"49151000001{n:02}"))
+    await rig.route(await rig.read(), "crm", leased=False)
+    few = Bounds(most=3)
+    monkeypatch.setattr("whatshooked.cli.customers.Bounds", lambda: few)
+    config = ("-c", str(gateway.path))
+    bounded = await run("customers", *config)
+    assert len(bounded.out.splitlines()) == 3
+    assert "customers --all" in bounded.err
+    told = await run("customers", "--all", *config)
+    assert (len(told.out.splitlines()), told.err) == (30, "")
+
+
+async def test_the_oldest_are_named_though_they_are_tried_last(
+    make_gateway: MakeGateway, link: Link, keys: Keys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was tried often is due late, and stands last in its hook's list: behind what the list shows at a glance."""
+    gateway = make_gateway(hook("crm", "http://127.0.0.1:9"))
+    await gateway.start(workers=0)
+    rig = Rig(link, keys, "crm")
+    for n in range(40):
+        await gateway.post(of(f"49151000001{n:02}"))
+    entries = await rig.read()
+    await rig.route(entries, "crm", leased=False)
+    for place, entry in enumerate(entries):
+        await link.call("ZADD", keys.due("crm"), 9_000_000_000_000 - place, entry.id)
+    monkeypatch.setattr(_BOUNDS, Bounds(most=5))
+    assert [row[0] for row in await listed(gateway)] == [f"49151000001{n:02}" for n in range(5)]
+    assert not await is_complete(gateway)
+    monkeypatch.setattr(_BOUNDS, Bounds(most=40))  # the list alone would not show all of them
+    assert len(await listed(gateway)) == 40
+    assert await is_complete(gateway)
+
+
+async def test_large_events_come_in_small_answers_and_are_read_beside_the_loop(
+    make_gateway: MakeGateway, link: Link, keys: Keys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Redis holds back an answer of two of them at most, whatever their number; the loop that answers Meta goes on."""
+    gateway = make_gateway(hook("crm", "http://127.0.0.1:9"))
+    await gateway.start(workers=0)
+    rig = Rig(link, keys, "crm")
+    for n in range(12):
+        await gateway.post(of(f"49151000001{n:02}", padding="x" * 1_000_000))
+    await rig.route(await rig.read(), "crm", leased=False)
+    sizes: list[int] = []
+    threads: set[int] = set()
+    batch = link.batch
+
+    async def measured(commands: Sequence[Command], *, patience: float = 0.0) -> list[Reply]:
+        replies = await batch(commands, patience=patience)
+        sizes.append(len(repr(replies)))
+        return replies
+
+    def read(entries: Iterable[tuple[str, bytes]]) -> list[customers.Author]:
+        threads.add(threading.get_ident())
+        return customers.authors(entries)
+
+    monkeypatch.setattr(link, "batch", measured)
+    monkeypatch.setattr("whatshooked.stream.look.authors", read)
+    found = await look(link, keys, gateway.config, Bounds())
+    assert (len(found.cases), found.is_all) == (12, True)
+    assert sum(sizes) > 12_000_000 > 2_500_000 > max(sizes)
+    assert threads and threading.get_ident() not in threads
+    found = await look(link, keys, gateway.config, Bounds(size=5_000_000))
+    assert (len(found.cases), found.is_all) == (5, False), "bytes are bounded as well"
+
+
+def test_how_many_entries_come_next() -> None:
+    """Twice as many while they are small, an eighth when they were large, never none, never more than a part may."""
+    assert [following(count, 10, large=100, most=50) for count in (1, 20, 40)] == [2, 40, 50]
+    assert [following(count, 101, large=100, most=50) for count in (50, 8, 1)] == [6, 1, 1]
+    part = Part(Bounds(most=5))
+    seen = []
+    for batch in part.batches("abcdefgh"):
+        seen.append(batch)
+        part.saw(len(batch))
+    assert (seen, part.is_cut) == (["a", "bc", "de"], True)
+    whole = Part(Bounds(most=5))
+    for batch in whole.batches("abcde"):
+        whole.saw(len(batch))
+    assert not whole.is_cut
+
+
+async def test_what_strangers_chose_is_cut_and_steers_nothing(
+    make_gateway: MakeGateway, link: Link, keys: Keys
+) -> None:
+    """A customer's id, a name, an error: in an answer, and on a terminal."""
+    gateway = make_gateway(hook("crm", "http://127.0.0.1:9"))
+    await gateway.start(workers=0)
+    rig = Rig(link, keys, "crm")
+    evil = "\x1b]0;owned\x07\u202e\n" + "9" * 100_000
+    for body in (of(evil), of(ANA, evil[:200])):
+        await gateway.post(body)
+        entry, *leftover = await rig.read()
+        now = (await rig.route([entry], "crm")).now
+        if leftover:  # about such a number, which no hook wants
+            await rig.route(leftover)
+    assert await rig.settler.record(NotTaken(entry.id, "crm", now + LONG, "again", error="\x1b[2J\n" + "e" * 5_000))
+    stranger, row = (await gateway.api("GET", "/api/customers")).json()["customers"]
+    assert re.fullmatch(r"\]0;owned 9{100,119}", stranger["customer"])
+    assert row["name"] == "]0;owned " + "9" * 55
+    assert row["error"] == "[2J " + "e" * 196
+    for options in ((), ("--json",)):
+        told = await run("customers", *options, "-c", str(gateway.path))
+        assert all(line.isprintable() and len(line) < 1_000 for line in told.out.splitlines())
+
+
+async def test_an_answer_is_kept_longer_when_looks_are_slow(
+    make_gateway: MakeGateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that looking has a tenth of a process's time; who is forgotten meanwhile stands in no later answer."""
+    looks = 0
+
+    async def slow(link: Link, keys: Keys, config: Config, bounds: Bounds) -> customers.Found:
+        nonlocal looks
+        looks += 1
+        await asyncio.sleep(0.05)
+        return await look(link, keys, config, bounds)
+
+    monkeypatch.setattr("whatshooked.web.customers.look", slow)
+    gateway = make_gateway(hook("crm", "http://127.0.0.1:9"))
+    await gateway.start(workers=0)
+    await gateway.post(of(ANA))
+    monkeypatch.setattr("whatshooked.web.customers._TIMES", 10_000)
+    assert [row[0] for row in await listed(gateway)] == [ANA]
+    await asyncio.sleep(0.1)
+    await listed(gateway)
+    assert looks == 1
+    assert (await gateway.api("DELETE", f"/api/people/{ANA}?confirm=true")).status_code == 200
+    assert await listed(gateway) == []
+    assert looks == 2
