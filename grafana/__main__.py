@@ -14,9 +14,14 @@ FOLDER = Path(__file__).parent / "dashboards"
 
 def boards() -> list[Board]:
     """Return all dashboards."""
-    text = runbook.SOURCE.read_text()
-    others = [customers.board(), redis_workers.board(), runbook.board(text)]
-    return [path.board(), hook.board(), account.board(), *others]
+    return [
+        path.board(),
+        hook.board(),
+        account.board(),
+        customers.board(),
+        redis_workers.board(),
+        runbook.board(runbook.SOURCE.read_text()),
+    ]
 
 
 def main() -> None:

@@ -119,14 +119,42 @@ def test_times_are_made_short_and_nothing_else() -> None:
 def test_the_page_shows_every_fault() -> None:
     """docs/alarms.md has one row for each fault and alarm, no other; each rule has a fault, Kubernetes' own too."""
     faults = [*(fault for group in GROUPS for fault in group.faults), *FAULTS]
-    made = Counter((fault.told, str(alarm)) for fault in faults for alarm in fault.alarms)
-    row = r"\| ([^|]+) \| \[(\w+)\]\(\S+\)((?: `\S+`)*) \| [\d.]+ \| [\d.]+ \|"
+    made = Counter(
+        (fault.told, str(alarm), f"`{fault.whom.state}`" if fault.whom else "nobody")
+        for fault in faults
+        for alarm in fault.alarms
+    )
+    row = r"\| ([^|]+) \| \[(\w+)\]\(\S+\)((?: `\S+`)*) \| [\d.]+ \| [\d.]+ \| (\S+) \|"
     rows = re.findall(row, report.PAGE.read_text())
-    assert made == Counter((told, " ".join([name, *re.findall("`(.+?)`", labels)])) for told, name, labels in rows)
+    assert made == Counter(
+        (told, " ".join([name, *re.findall("`(.+?)`", labels)]), named) for told, name, labels, named in rows
+    )
     every_rule = every(yaml.safe_load(watch.all_rules()))
     signs = {rule["alert"] + (f" sign={sign}" if (sign := rule["labels"].get("sign")) else "") for rule in every_rule}
-    shown = {name + "".join(f" {label}" for label in re.findall("`(sign=.+?)`", labels)) for _, name, labels in rows}
+    shown = {name + "".join(f" {label}" for label in re.findall("`(sign=.+?)`", labels)) for _, name, labels, _ in rows}
     assert signs == shown
+
+
+def test_the_runbook_says_in_which_state_customers_are_named() -> None:
+    """**Whom** of each alarm has the state in which the fault's customers were seen on the dashboard."""
+    sections = dict(
+        re.findall(r"^### (\w+)$(.*?)(?=^##)", (OPS / "RUNBOOK.md").read_text() + "##", re.MULTILINE | re.DOTALL)
+    )
+    faults = [*(fault for group in GROUPS for fault in group.faults), *FAULTS]
+    concern = [(fault.whom.state, alarm.name) for fault in faults if fault.whom for alarm in fault.alarms]
+    assert {state for state, _ in concern} == {
+        "unread",
+        "waiting",
+        "dead",
+        "poison",
+        "off",
+        "no_file",
+        "unsent",
+        "unknown",
+    }
+    for state, alarm in concern:
+        (whom,) = re.findall(r"^- \*\*Whom\*\*: (.*?)(?=^- \*\*)", sections[alarm], re.MULTILINE | re.DOTALL)
+        assert f"`{state}`" in whom, (alarm, whom)
 
 
 async def _come_and_go(group: Group, folder: Path) -> None:

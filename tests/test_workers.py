@@ -4,17 +4,16 @@ import asyncio
 import os
 import signal
 import subprocess
-import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
-import msgspec
 import pytest
 from prometheus_client import CollectorRegistry, multiprocess
 from prometheus_client.parser import text_string_to_metric_families
 from redis.asyncio import Redis
 
+from ops.selfcheck import enqueue_self_check
 from tests import meta
 from tests.conftest import Gateway, hook
 from tests.receiver import Receiver, status
@@ -145,15 +144,6 @@ async def own_link(own_redis: Embedded) -> AsyncIterator[Link]:
         yield found
 
 
-async def _enqueue_self_check(link: Link, keys: Keys, name: str = "test") -> str:
-    """Hand a job to arq as its own timer does; returns the job's key."""
-    now = round(time.time() * 1000)
-    job: dict[str, object] = {"t": None, "f": "cron:self_check", "a": [], "k": {}, "et": now}
-    await link.call("SET", f"{keys.arq}job:{name}", msgspec.msgpack.encode(job))
-    await link.call("ZADD", f"{keys.arq}queue", now, name)
-    return f"{keys.arq}job:{name}"
-
-
 @pytest.mark.parametrize("_", range(3))
 async def test_a_stop_amid_timed_jobs_is_an_orderly_one(
     link: Link, keys: Keys, make_gateway: MakeGateway, receiver: Receiver, spawn: Spawn, tmp_path: Path, _: int
@@ -162,7 +152,7 @@ async def test_a_stop_amid_timed_jobs_is_an_orderly_one(
     web = make_gateway(hook("h1", receiver.url()), log_level="info")
     await web.start(workers=0)
     (worker,) = await _workers(spawn, web, link, keys, tmp_path, 1)
-    jobs = [await _enqueue_self_check(link, keys, f"test{number}") for number in range(60)]
+    jobs = [await enqueue_self_check(link, keys, f"test{number}") for number in range(60)]
 
     async def arq_has_begun() -> bool:
         return int(await link.call("EXISTS", *jobs)) < len(jobs)
@@ -213,7 +203,7 @@ async def test_a_killed_redis_loses_nothing(
     assert (await web.post(_texts(1))).status_code == 200
     assert worker.poll() is None
     await own_link.close()  # its connection was the killed server's
-    key = await _enqueue_self_check(own_link, keys)
+    key = await enqueue_self_check(own_link, keys)
 
     async def arq_took_it() -> bool:
         return not await own_link.call("EXISTS", key)
@@ -273,7 +263,7 @@ async def test_arq_keeps_to_the_prefix(
         await _workers(spawn, web, own_link, keys, tmp_path, 1)
         await web.post(_texts(5))
         await receiver.wait(5)
-        key = await _enqueue_self_check(own_link, keys)
+        key = await enqueue_self_check(own_link, keys)
 
         async def arq_took_it() -> bool:
             return not await own_link.call("EXISTS", key)

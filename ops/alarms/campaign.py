@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ops.alarms.peers import BYSTANDER, WITNESS, text
 from ops.alarms.stage import Plan, Stage, staged
 from ops.alarms.watch import Watch, matches
 
@@ -14,6 +15,8 @@ Act = Callable[[Stage], Awaitable[None]]
 
 #: Seconds that an alarm may take to come, or to go: the longest window has 70.
 _PATIENCE = 120.0
+#: Seconds after which all hooks have long taken what came before the first fault.
+_DELIVERED = 2.0
 
 
 @dataclass(frozen=True)
@@ -29,13 +32,37 @@ class Alarm:
 
 
 @dataclass(frozen=True)
+class Whom:
+    """In which state the dashboard has to name the customers whom a fault concerns, and what makes one of them.
+
+    `labels` are the hook or account that a reader chooses there; `customer` is who has to be named.
+    """
+
+    state: str
+    touch: Act
+    labels: Mapping[str, str] = field(default_factory=dict)
+    customer: str = WITNESS
+
+    @property
+    def query(self) -> str:
+        """What the dashboard asks."""
+        labels = {**self.labels, "state": self.state}
+        matchers = ", ".join(f'{name}="{value}"' for name, value in labels.items())
+        return f"whatshooked_customer_count{{{matchers}}}"
+
+
+@dataclass(frozen=True)
 class Fault:
-    """What is done to the stage, the alarms that have to come of it, and what mends it once all of them stand."""
+    """What is done to the stage, the alarms that have to come of it, and what mends it once all of them stand.
+
+    `whom` it concerns is None where nobody can be named, or nobody is concerned.
+    """
 
     told: str
     alarms: Sequence[Alarm]
     make: Act
     mend: Act
+    whom: Whom | None = None
 
 
 @dataclass(frozen=True)
@@ -46,6 +73,8 @@ class Row:
     alarm: Alarm
     fired: float | None = None
     cleared: float | None = None
+    #: In which state its customers were named, "" of a fault without.
+    named: str = ""
     #: What is wrong, "" when it came and went.
     wrong: str = ""
 
@@ -67,6 +96,8 @@ async def run(group: Group, folder: Path | None = None) -> list[Row]:
         if group.prepare is not None:
             await group.prepare(stage)
         await quiet(stage.seen)
+        await writes(stage, BYSTANDER)
+        await asyncio.sleep(_DELIVERED)
         if group.together:
             found = await asyncio.gather(*(one(stage, fault) for fault in group.faults))
         else:
@@ -82,13 +113,35 @@ async def one(stage: Stage, fault: Fault) -> list[Row]:
     since = time.monotonic()
     await fault.make(stage)
     came = await asyncio.gather(*(_seconds(stage.seen, row.alarm, _PATIENCE, since, stands=True) for row in rows))
+    named, doubt = await _named(stage, fault.whom) if fault.whom else ("", "")
     since = time.monotonic()
     await fault.mend(stage)
     went = await asyncio.gather(*(_seconds(stage.seen, row.alarm, _PATIENCE, since, stands=False) for row in rows))
     return [
-        dataclasses.replace(row, fired=fired, cleared=cleared, wrong=_wrong(fired, cleared))
+        dataclasses.replace(row, fired=fired, cleared=cleared, named=named, wrong=_wrong(fired, cleared) or doubt)
         for row, fired, cleared in zip(rows, came, went, strict=True)
     ]
+
+
+async def writes(stage: Stage, customer: str = WITNESS) -> None:
+    """Let a customer write to the account that has the hooks."""
+    await stage.post(stage.plan.accounts[0], text(f"wamid.of{time.time_ns()}", sender=customer))
+
+
+async def nothing_more(_: Stage) -> None:
+    """Leave it at that: the fault itself concerns somebody."""
+
+
+async def _named(stage: Stage, whom: Whom) -> tuple[str, str]:
+    """Return the state in which the witness was named, and what is wrong with whom the dashboard named."""
+    await whom.touch(stage)
+    try:
+        async with asyncio.timeout(_PATIENCE):
+            while whom.customer not in (named := await stage.named(whom.query)):
+                await asyncio.sleep(0.2)
+    except TimeoutError:
+        return "", f"{whom.query} did not name who was concerned"
+    return whom.state, f"{whom.query} named somebody who was not concerned" if BYSTANDER in named else ""
 
 
 async def quiet(watch: Watch, seconds: float = 3.0, patience: float = 30.0) -> None:

@@ -9,8 +9,8 @@ from typing import Any
 
 import msgspec
 
-from ops.alarms.campaign import Alarm, Fault, Group
-from ops.alarms.peers import text
+from ops.alarms.campaign import Alarm, Fault, Group, Whom, nothing_more, writes
+from ops.alarms.peers import WITNESS, text
 from ops.alarms.stage import Plan, Stage
 from ops.disks import small_disk
 from ops.postgres import Postgres, server
@@ -90,7 +90,7 @@ async def _renew(stage: Stage) -> None:
 async def _break_answer(stage: Stage) -> None:
     path = f"*/{stage.number('unsure')}/messages"
     stage.graph.world.rules.append(Rule(fault="reset_after", method="POST", path=path))
-    await stage.ask("POST", "send", json=_message("unsure"))
+    await _write_to(stage, "unsure")
 
 
 async def _drop(stage: Stage) -> None:
@@ -105,6 +105,22 @@ async def _spoil(stage: Stage) -> None:
         file.fault = "wrong_hash"
         stage.spoiled.append(file)
         await stage.post("shop", message)
+
+
+async def _send_damaged(stage: Stage) -> None:
+    """A picture of the witness's, which comes damaged as well."""
+    file, message = stage.graph.image(WITNESS)
+    file.fault = "wrong_hash"
+    stage.spoiled.append(file)
+    await stage.post("shop", message)
+
+
+async def _write_to(stage: Stage, account: str) -> None:
+    await stage.ask("POST", "send", json=_message(account) | {"to": f"+{WITNESS}"})
+
+
+async def _write_by_refused(stage: Stage) -> None:
+    await _write_to(stage, "refused")
 
 
 async def _heal(stage: Stage) -> None:
@@ -188,24 +204,41 @@ def _message(account: str) -> dict[str, str]:
     return {"account_id": account, "to": "+4915112345678", "text": "hello"}
 
 
+def _at(hook: str) -> Whom:
+    return Whom("waiting", writes, {"hook": hook})
+
+
 def _of(account: str, *names: str) -> tuple[Alarm, ...]:
     return tuple(Alarm(name, {"account": account}) for name in names)
 
 
 FAULTS = (
-    Fault("a hook answers 503", (Alarm("HookFailing", {"hook": "failing"}),), _fail, _take),
-    Fault("a hook takes 6 s an event", (Alarm("HookSlow", {"hook": "slow"}),), _slow, _quicken),
-    Fault("a hook is switched off", (Alarm("HookOff", {"hook": "off"}),), _switch_off, _switch_on),
+    Fault("a hook answers 503", (Alarm("HookFailing", {"hook": "failing"}),), _fail, _take, _at("failing")),
+    Fault("a hook takes 6 s an event", (Alarm("HookSlow", {"hook": "slow"}),), _slow, _quicken, _at("slow")),
+    Fault(
+        "a hook is switched off",
+        (Alarm("HookOff", {"hook": "off"}),),
+        _switch_off,
+        _switch_on,
+        Whom("off", writes, {"hook": "off"}),
+    ),
     Fault(
         "Meta refuses the token, and messages wait",
         _of("refused", "AccountDisconnected", "AccountHeld"),
         _withdraw,
         _grant,
+        Whom("unsent", _write_by_refused, {"account": "refused"}),
     ),
     Fault("a busy number falls silent", _of("quiet", "NumberSilent"), _fall_silent, _speak),
     Fault("a token that ends, a version that is retired", _of("ending", "TokenEnds", "ApiVersionEnds"), _age, _renew),
-    Fault("Meta's answer to a send is lost; `drop`", _of("unsure", "MessagesUnknown"), _break_answer, _drop),
-    Fault("files of messages come damaged", (Alarm("MediaFails"),), _spoil, _heal),
+    Fault(
+        "Meta's answer to a send is lost; `drop`",
+        _of("unsure", "MessagesUnknown"),
+        _break_answer,
+        _drop,
+        Whom("unknown", nothing_more, {"account": "unsure"}),
+    ),
+    Fault("files of messages come damaged", (Alarm("MediaFails"),), _spoil, _heal, Whom("no_file", _send_damaged)),
     Fault(
         "disk 95 % full, which a kubelet tells of as the volume of Valkey",
         (Alarm("DiskFills", {"of": "media"}), Alarm("VolumeFills")),

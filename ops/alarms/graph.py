@@ -6,7 +6,7 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
-from ops.alarms.peers import SECRET, text
+from ops.alarms.peers import CUSTOMER, SECRET, text
 from ops.served import served
 from whatshooked.simulator.app import create_app
 from whatshooked.simulator.media import store
@@ -29,11 +29,12 @@ class Graph:
         state.tokens = {token(account): Token(value=token(account), app_id=app) for account in accounts}
         self.world = World(state, Clock(start=time.time()))
 
-    def image(self) -> tuple[Media, dict[str, Any]]:
+    def image(self, sender: str = CUSTOMER) -> tuple[Media, dict[str, Any]]:
         """Return a picture that a customer sent to the first number, and the message that brings it."""
         number = self.world.state.numbers[number_id(0)]
         found = store.store(self.world, number, "image/jpeg", b"\xff\xd8 not much of a picture", inbound=True)
-        message = text(f"wamid.image{found.id}") | {"type": "image", "image": store.webhook_object(self.world, found)}
+        image = {"type": "image", "image": store.webhook_object(self.world, found)}
+        message = text(f"wamid.image{found.id}", sender=sender) | image
         del message["text"]
         return found, message
 

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from ops.alarms.campaign import Alarm, Fault, Group
+from ops.alarms.campaign import Alarm, Fault, Group, Whom, writes
 from ops.alarms.stage import Plan, Stage
 from ops.alarms.watch import matches
 from whatshooked.keys import GROUP
@@ -107,6 +107,7 @@ PROCESSES = Group(
             (Alarm("DeliveriesLate", {"sign": "late", "hook": _NARROW}),),
             _narrow,
             _wide,
+            Whom("waiting", writes, {"hook": _NARROW}),
         ),
         Fault("no web process: `kill -9`", (Alarm("WhatsHookedDown"),), _kill_web, _start_web),
         Fault(
@@ -114,6 +115,7 @@ PROCESSES = Group(
             (Alarm("WorkersGone"), Alarm("DeliveriesLate", {"sign": "unread"})),
             _kill_worker,
             _start_worker,
+            Whom("unread", writes),
         ),
         Fault("a loop of the worker hangs", (Alarm("WorkerLoopHangs", {"loop": "upkeep"}),), _hang, _go_on),
     ),

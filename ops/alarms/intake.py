@@ -2,10 +2,11 @@
 
 import httpx
 
-from ops.alarms.campaign import Alarm, Fault, Group
+from ops.alarms.campaign import Alarm, Fault, Group, Whom, nothing_more, writes
 from ops.alarms.peers import SECRET, Manner, text
 from ops.alarms.stage import Plan, Stage
 from whatshooked.hooks.retry import SCHEDULE
+from whatshooked.stream.customers import UNREADABLE
 
 #: The message that runs into a bug.
 _ODD = "wamid.odd"
@@ -89,12 +90,20 @@ CACHE = Group(
     "cache",
     Plan(hooks=("crm", _AWAY), sections={"message_cache": {"max_events": 150}}, waits={"retries": _TRIES}),
     (
-        Fault("an entry that cannot be read; `cache delete`", (Alarm("EventsSetAside"),), _spoil, _remove),
+        Fault(
+            "an entry that cannot be read; `cache delete`",
+            (Alarm("EventsSetAside"),),
+            _spoil,
+            _remove,
+            # Who sent it cannot be read either: that is said in place of a name.
+            Whom("poison", nothing_more, customer=UNREADABLE),
+        ),
         Fault(
             "a hook is away until events are given up, and pushed out; `cache replay`",
             (Alarm("CacheGrows"), Alarm("CacheOld"), Alarm("EventsGivenUp"), Alarm("CacheDropped")),
             _away,
             _back,
+            Whom("dead", writes, {"hook": _AWAY}),
         ),
     ),
 )

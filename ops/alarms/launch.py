@@ -20,13 +20,15 @@ from whatshooked.meta.items import Item
 from workers.process import Process
 
 #: What can be made short: seconds between two checks of an account (connected, or not), before each new try at a hook,
-#: and between two looks for files that have to go.
+#: and between two looks for files that have to go; how long what waits is on its way, and how long a look is good for.
 WAITS = {
     "checks": ("workers.accounts", "EVERY"),
     "checks_failed": ("workers.accounts", "EVERY_FAILED"),
     "look": ("workers.accounts", "_LOOK"),
     "retries": ("whatshooked.hooks.retry", "SCHEDULE"),
     "sweep": ("workers.files", "SWEEP_EVERY"),
+    "usual": ("whatshooked.stream.look", "USUAL"),
+    "kept": ("whatshooked.web.customers", "_KEPT"),
 }
 #: The variables that name the files.
 HANG, BUG = "WHATSHOOKED_ALARMS_HANG", "WHATSHOOKED_ALARMS_BUG"

@@ -16,6 +16,8 @@ from whatshooked.meta.signature import sign
 
 SECRET = "app-secret-of-the-alarms"
 CUSTOMER = "4915112345678"
+#: One who writes, or is written to, while an alarm stands; and one who wrote before, when all was well.
+WITNESS, BYSTANDER = "4915187654321", "4915155555555"
 WABA = "200000000000001"
 
 
@@ -87,10 +89,10 @@ class Meta:
             await self._client.post(self._url, content=body, headers=headers)
 
 
-def text(message_id: str, age: float = 0.0) -> dict[str, Any]:
+def text(message_id: str, age: float = 0.0, sender: str = CUSTOMER) -> dict[str, Any]:
     """Return a message that a customer wrote so many seconds ago."""
     stamp = str(round(time.time() - age))
-    return {"from": CUSTOMER, "id": message_id, "timestamp": stamp, "type": "text", "text": {"body": "hello"}}
+    return {"from": sender, "id": message_id, "timestamp": stamp, "type": "text", "text": {"body": "hello"}}
 
 
 def webhook(number_id: str, *messages: dict[str, Any]) -> bytes:

@@ -7,7 +7,7 @@ from ops.alarms.campaign import Row
 
 PAGE = Path(__file__).parent.parent.parent / "docs" / "alarms.md"
 #: What opens the page's table; the rest of the page is written by hand.
-HEAD = "| Fault | Alarm | Comes after (s) | Goes after (s) |\n|---|---|---|---|\n"
+HEAD = "| Fault | Alarm | Comes after (s) | Goes after (s) | Customers are named |\n|---|---|---|---|---|\n"
 
 
 def table(rows: Iterable[Row]) -> str:
@@ -18,13 +18,14 @@ def table(rows: Iterable[Row]) -> str:
 def _line(row: Row) -> str:
     name, *labels = str(row.alarm).split(" ")
     alarm = f"[{name}](../ops/RUNBOOK.md#{name.lower()})" + "".join(f" `{label}`" for label in labels)
-    return f"| {row.told} | {alarm} | {_seconds(row.fired)} | {row.wrong or _seconds(row.cleared)} |\n"
+    named = f"`{row.named}`" if row.named else "nobody"
+    return f"| {row.told} | {alarm} | {_seconds(row.fired)} | {row.wrong or _seconds(row.cleared)} | {named} |\n"
 
 
 def plain(row: Row) -> str:
     """Return one row for a terminal."""
     came, went = _seconds(row.fired), row.wrong or _seconds(row.cleared)
-    return f"{row.told:<72} {row.alarm!s:<40} {came:>6} {went:>6}"
+    return f"{row.told:<72} {row.alarm!s:<40} {came:>6} {went:>6} {row.named}"
 
 
 def _seconds(seconds: float | None) -> str:

@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import msgspec
 
 from ops.alarms.graph import Graph, number_id, phone, token
 from ops.alarms.launch import BUG, HANG
@@ -28,6 +27,7 @@ from ops.faults.valkey import Valkey, tied
 from ops.listen import Listener
 from ops.ports import free_port
 from ops.postgres import Postgres
+from ops.selfcheck import enqueue_self_check
 from whatshooked.boot import CONFIG_VARIABLE
 from whatshooked.cli.serve import LISTEN_VARIABLE
 from whatshooked.keys import Keys
@@ -39,8 +39,9 @@ REPO = Path(__file__).parent.parent.parent
 API_KEY = "api-key-of-the-alarms"
 JOBS = {"serve": "whatshooked-web", "worker": "whatshooked-worker"}
 _START = 30.0
-#: The longest pause of a loop, by the same scale as the age at which a loop that stands still is an alarm.
-_WAITS = {"sweep": 10}
+#: The longest pause of a loop, by the same scale as the age at which a loop that stands still is an alarm; and half a
+#: minute, which concerns nobody.
+_WAITS = {"sweep": 10, "usual": 0.5, "kept": 0.5}
 
 
 @dataclass(frozen=True)
@@ -176,10 +177,7 @@ class Stage:
     async def check_itself(self) -> int:
         """Let a worker hold the keys against each other now, as arq lets one do each hour; return what it found."""
         before = await self._disagreements()
-        now, name = round(time.time() * 1000), f"now{time.time_ns()}"
-        job: dict[str, object] = {"t": None, "f": "cron:self_check", "a": [], "k": {}, "et": now}
-        await self.link.call("SET", key := f"{self.keys.arq}job:{name}", msgspec.msgpack.encode(job))
-        await self.link.call("ZADD", f"{self.keys.arq}queue", now, name)
+        key = await enqueue_self_check(self.link, self.keys, f"now{time.time_ns()}")
         async with asyncio.timeout(_START):
             while await self.link.call("EXISTS", key):
                 await asyncio.sleep(0.05)
@@ -191,6 +189,11 @@ class Stage:
         if found is None:
             raise RuntimeError("the worker does not tell of disagreements")
         return int(float(found[1]))
+
+    async def named(self, query: str) -> set[str]:
+        """Return the customers whom the dashboard *Customers* shows in answer to a query of its own."""
+        answer = await self.ask("POST", "customers/api/v1/query", data={"query": query})
+        return {one["metric"]["customer"] for one in answer["data"]["result"]}
 
     async def post(self, account: str, *messages: dict[str, Any]) -> None:
         """Let Meta send messages to an account, in one webhook."""

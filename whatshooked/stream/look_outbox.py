@@ -1,5 +1,6 @@
 """The part of a look that is about messages to customers: those that were not sent, and those nobody knows of."""
 
+import asyncio
 import heapq
 from collections.abc import Iterator, Sequence
 
@@ -10,7 +11,11 @@ from whatshooked.meta.send import READ
 from whatshooked.stream.bounds import MORE, Part
 from whatshooked.stream.customers import OF_MESSAGES, UNREADABLE, Collection, Concerned, One, State
 from whatshooked.stream.link import Command, Link, checked
+from whatshooked.stream.message import State as OfMessage
 from whatshooked.stream.outbox import kept_reply
+
+#: An account, and a state of its messages, as the outbox calls it and as it is shown.
+_List = tuple[str, OfMessage, State]
 
 
 async def messages(
@@ -20,7 +25,7 @@ async def messages(
 
     Raises StreamUnavailable.
     """
-    lists = [(account, of, state) for account in accounts for of, state in OF_MESSAGES.items()]
+    lists: list[_List] = [(account, of, state) for account in accounts for of, state in OF_MESSAGES.items()]
     share = max(MORE * part.left // max(len(lists), 1), 1)
     looks: list[Command] = []
     for account, of, state in lists:
@@ -28,12 +33,7 @@ async def messages(
         looks.append(("ZRANGE", keys.outbox(account).of_state(of), *bounds, "BYSCORE", "LIMIT", 0, share, "WITHSCORES"))
     listed = checked(await link.batch(looks)) if looks else []
     part.is_cut = any(len(rows) == 2 * share for rows in listed)
-    ids = [
-        (int(rows[i + 1]), account, state, rows[i].decode())
-        for (account, _, state), rows in zip(lists, listed, strict=True)
-        for i in range(0, len(rows), 2)
-    ]
-    for batch in part.batches(heapq.nsmallest(part.left + 1, ids)):
+    for batch in part.batches(await asyncio.to_thread(_oldest, lists, listed, part.left + 1)):
         asked: list[Command] = [
             ("HMGET", keys.outbox(account).message(one), "to", "kind", "hook", "error") for _, account, _, one in batch
         ]
@@ -42,6 +42,15 @@ async def messages(
             if kind != READ:  # that a message was read: the customer misses nothing
                 found.add([One(Concerned(to, account, hook, state), ms, "", error)])
         part.saw(len(batch))
+
+
+def _oldest(lists: Sequence[_List], listed: Sequence[Sequence[bytes]], most: int) -> list[tuple[int, str, State, str]]:
+    ids = (
+        (int(rows[i + 1]), account, state, rows[i].decode())
+        for (account, _, state), rows in zip(lists, listed, strict=True)
+        for i in range(0, len(rows), 2)
+    )
+    return heapq.nsmallest(most, ids)
 
 
 async def replies(link: Link, keys: Keys, part: Part, found: Collection, *, usual: int) -> None:
