@@ -12,9 +12,10 @@ from tests.concerned import ANA, ask, hasten, listed, of, result
 from tests.conftest import Gateway, hook
 from tests.streams import LONG, Rig
 from whatshooked.config import Config
-from whatshooked.keys import Keys
+from whatshooked.keys import GROUP, Keys
 from whatshooked.stream import customers
 from whatshooked.stream.bounds import Bounds, Part, following
+from whatshooked.stream.fsck import examine
 from whatshooked.stream.link import Command, Link, Reply
 from whatshooked.stream.look import look
 from whatshooked.stream.settle import NotTaken
@@ -107,6 +108,24 @@ async def test_the_oldest_are_named_though_they_are_tried_last(
     monkeypatch.setattr(_BOUNDS, Bounds(most=40))  # the list alone would not show all of them
     assert len(await listed(gateway)) == 40
     assert await is_complete(gateway)
+
+
+async def test_what_has_lost_its_way_is_named(make_gateway: MakeGateway, link: Link, keys: Keys) -> None:
+    """An event that no list of its hook has, and one that is not pending: `fsck` finds them, and nobody tries them."""
+    gateway = make_gateway(hook("crm", "http://127.0.0.1:9"))
+    await gateway.start(workers=0)
+    rig = Rig(link, keys, "crm")
+    for n in range(2):
+        await gateway.post(of(f"491510000010{n}"))
+    first, second = await rig.read()
+    await rig.route([first, second], "crm", leased=False)
+    await link.call("ZREM", keys.due("crm"), first.id)
+    await link.call("XACK", keys.events, GROUP, second.id)
+    assert {one.what for one in await examine(link, keys, ["crm"], repair=False)} >= {
+        "open_not_due",
+        "open_not_pending",
+    }
+    assert await listed(gateway) == [(f"491510000010{n}", "crm", "waiting", 1) for n in range(2)]
 
 
 async def test_large_events_come_in_small_answers_and_are_read_beside_the_loop(

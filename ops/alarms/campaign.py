@@ -128,6 +128,12 @@ async def writes(stage: Stage, customer: str = WITNESS) -> None:
     await stage.post(stage.plan.accounts[0], text(f"wamid.of{time.time_ns()}", sender=customer))
 
 
+async def event_of(stage: Stage, customer: str) -> bytes:
+    """Return the id of the last event that a customer sent."""
+    rows = await stage.link.call("XREVRANGE", stage.keys.events, "+", "-", "COUNT", 1_000)
+    return bytes(next(event_id for event_id, fields in rows if customer.encode() in fields[1]))
+
+
 async def nothing_more(_: Stage) -> None:
     """Leave it at that: the fault itself concerns somebody."""
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from ops.alarms.campaign import Alarm, Fault, Group, Whom, nothing_more, writes
+from ops.alarms.campaign import Alarm, Fault, Group, Whom, event_of, nothing_more, writes
 from ops.alarms.peers import WITNESS, text
 from ops.alarms.stage import Plan, Stage
 from ops.disks import small_disk
@@ -23,6 +23,8 @@ _DISK, _FILLED = 20_000_000, 18_600_000
 _MANY, _BATCH = 14_000, 200
 _ACCOUNTS = ("shop", "refused", "quiet", "ending", "unsure", "chatty")
 _HOOKS = ("crm", "failing", "slow", "off")
+#: One whose event loses its way.
+_LOST = "4915166666666"
 #: What the subcode of a token says that was withdrawn.
 _WITHDRAWN = 460
 #: Checks of accounts, by the same scale as everything else.
@@ -130,11 +132,14 @@ async def _heal(stage: Stage) -> None:
 
 async def _lose(stage: Stage) -> None:
     """Take an event from the list of what is due to a hook, long before its next try."""
+    await _fail(stage)
+    await writes(stage, _LOST)
     due, soon = stage.keys.due("failing"), (time.time() + 2) * 1000
+    event_id = await event_of(stage, _LOST)
     async with asyncio.timeout(20):
-        while not (ids := await stage.link.call("ZRANGE", due, soon, "+inf", "BYSCORE", "LIMIT", 0, 1)):
+        while float(await stage.link.call("ZSCORE", due, event_id) or 0) < soon:
             await asyncio.sleep(0.05)
-    await stage.link.call("ZREM", due, ids[0])
+    await stage.link.call("ZREM", due, event_id)
     if await stage.check_itself() != 1:
         raise AssertionError("the self-check did not find the event that was lost, or found more")
 
@@ -250,6 +255,7 @@ FAULTS = (
         (Alarm("EventsUnaccounted", {"sign": "disagreement"}),),
         _lose,
         _find,
+        Whom("waiting", nothing_more, {"hook": "failing"}, customer=_LOST),
     ),
     Fault(
         "PostgreSQL stopped, and more to log than may wait",

@@ -1,8 +1,10 @@
 """Faults of the installation: its processes and its Redis, one after the other."""
 
 import asyncio
+import time
 
-from ops.alarms.campaign import Alarm, Fault, Group, Whom, writes
+from ops.alarms.campaign import Alarm, Fault, Group, Whom, event_of, nothing_more, writes
+from ops.alarms.peers import WITNESS
 from ops.alarms.stage import Plan, Stage
 from ops.alarms.watch import matches
 from whatshooked.keys import GROUP
@@ -75,8 +77,7 @@ async def _wide(stage: Stage) -> None:
 
 
 async def _acknowledge(stage: Stage) -> None:
-    ids = await stage.link.call("ZREVRANGE", stage.keys.due(_STUBBORN), 0, 0)
-    await stage.link.call("XACK", stage.keys.events, GROUP, ids[0])
+    await stage.link.call("XACK", stage.keys.events, GROUP, await event_of(stage, WITNESS))
 
 
 async def _repair(stage: Stage) -> None:
@@ -94,6 +95,10 @@ async def _prepare(stage: Stage) -> None:
     stage.hooks.behaves[_STUBBORN] = (503, 0.0)
     async with asyncio.timeout(20):
         while await stage.link.call("ZCARD", stage.keys.due(_STUBBORN)) < 3:
+            await asyncio.sleep(0.05)
+        await writes(stage)
+        witness, soon = await event_of(stage, WITNESS), (time.time() + 60) * 1000
+        while float(await stage.link.call("ZSCORE", stage.keys.due(_STUBBORN), witness) or 0) < soon:
             await asyncio.sleep(0.05)
     stage.hooks.behaves[_STUBBORN] = (200, 0.0)
 
@@ -138,6 +143,7 @@ REDIS = Group(
             (Alarm("EventsUnaccounted", {"sign": "unaccounted"}),),
             _acknowledge,
             _repair,
+            Whom("waiting", nothing_more, {"hook": _STUBBORN}),
         ),
         Fault(
             "an event gone before its hook had it: `XDEL` by hand; `fsck --repair`",

@@ -90,10 +90,9 @@ class _Look:
         lists = [self._keys.poison, *self._keys.of_hooks([*hooks, MEDIA_HOOK])]
         share = max(MORE * self._bounds.most // len(lists), 1)
         rows = checked(await self._link.batch([("ZRANGE", name, 0, share - 1) for name in lists]))
-        parked: list[bytes] = []
-        is_all = True
-        if any(len(listed) == share for listed in rows):  # by their next try: the oldest may be the last there
-            parked, is_all = await self._parked()
+        # The lists are by the next try, so the oldest may stand last there; and what has lost its way stands in none.
+        parked, is_all = await self._parked()
+        is_all = is_all or not any(len(listed) == share for listed in rows)
         ids = await asyncio.to_thread(_oldest, [*rows, parked], self._bounds.most + 1)
         poison = frozenset(row.decode() for row in rows[0])
         return ids[: self._bounds.most], poison, is_all and len(ids) <= self._bounds.most
@@ -116,11 +115,7 @@ class _Look:
         events_key = self._keys.events
         looks: list[Command] = [("XINFO", "GROUPS", events_key), ("XINFO", "CONSUMERS", events_key, GROUP)]
         groups, consumers = await self._link.batch(looks)
-        if isinstance(consumers, Exception):
-            if not any(word in str(consumers) for word in ("NOGROUP", "no such key")):
-                raise StreamUnavailable(str(consumers)) from consumers
-            consumers = []  # no worker has ever been here
-        for row in consumers:
+        for row in _of_group(consumers):
             name = named(row, b"name").decode()
             if name != PARKED and named(row, b"pending"):
                 await self._held(part, name)
@@ -186,11 +181,21 @@ class _Look:
         """Yield the ids that a consumer has in its hands, oldest first."""
         after = "-"
         while True:
-            rows = await self._link.call("XPENDING", self._keys.events, GROUP, after, until, _IDS, consumer)
+            command = ("XPENDING", self._keys.events, GROUP, after, until, _IDS, consumer)
+            rows = _of_group(*await self._link.batch([command]))
             yield (ids := [row[0].decode() for row in rows])
             if len(rows) < _IDS:
                 return
             after = f"({ids[-1]}"
+
+
+def _of_group(reply: Reply) -> list[Reply]:
+    """Return what was asked of the consumer group: nothing before any worker has been here."""
+    if not isinstance(reply, Exception):
+        return list(reply)
+    if any(word in str(reply) for word in ("NOGROUP", "no such key")):
+        return []
+    raise StreamUnavailable(str(reply)) from reply
 
 
 async def _authors(part: Part, asked: int, entries: Sequence[tuple[str, bytes]]) -> list[Author]:
