@@ -4,6 +4,7 @@ import asyncio
 import re
 import threading
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import pytest
 
@@ -15,6 +16,7 @@ from whatshooked.config import Config
 from whatshooked.keys import GROUP, Keys
 from whatshooked.stream import customers
 from whatshooked.stream.bounds import Bounds, Part, following
+from whatshooked.stream.consume import Entry
 from whatshooked.stream.fsck import examine
 from whatshooked.stream.link import Command, Link, Reply
 from whatshooked.stream.look import look
@@ -31,6 +33,34 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     hasten(monkeypatch)
 
 
+@pytest.fixture
+async def gateway(make_gateway: MakeGateway) -> Gateway:
+    """One without a worker, whose hook is `crm`."""
+    made = make_gateway(hook("crm", "http://127.0.0.1:9"))
+    await made.start(workers=0)
+    return made
+
+
+@pytest.fixture
+def rig(link: Link, keys: Keys) -> Rig:
+    """A worker's hands."""
+    return Rig(link, keys, "crm")
+
+
+def customer(n: int) -> str:
+    """The number of one of many."""
+    return f"49151000001{n:02}"
+
+
+async def wait_at(rig: Rig, gateway: Gateway, count: int, **more: Any) -> list[Entry]:
+    """Let so many customers write, each once, and wait at the hook."""
+    for n in range(count):
+        await gateway.post(of(customer(n), **more))
+    entries = await rig.read()
+    await rig.route(entries, "crm", leased=False)
+    return entries
+
+
 async def is_complete(gateway: Gateway) -> bool:
     """Whether the API, the figure and the warnings say, all the same, that everybody is named."""
     said: bool = (await gateway.api("GET", "/api/customers")).json()["complete"]
@@ -40,16 +70,9 @@ async def is_complete(gateway: Gateway) -> bool:
     return said
 
 
-async def test_one_look_is_bounded_and_says_so(
-    make_gateway: MakeGateway, link: Link, keys: Keys, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_one_look_is_bounded_and_says_so(gateway: Gateway, rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     """By number, bytes and time, each part of it for itself; `--all` has no bounds."""
-    gateway = make_gateway(hook("crm", "http://127.0.0.1:9"))
-    await gateway.start(workers=0)
-    rig = Rig(link, keys, "crm")
-    for n in range(4):
-        await gateway.post(of(f"491510000010{n}"))
-    await rig.route(await rig.read(), "crm", leased=False)
+    await wait_at(rig, gateway, 4)
     for n in range(4):
         await gateway.post(of(f"491510000020{n}"))
         await gateway.api("POST", "/api/send", json={"to": f"491510000030{n}", "text": "hello"})
@@ -70,15 +93,10 @@ async def test_one_look_is_bounded_and_says_so(
 
 
 async def test_the_command_without_bounds_names_all(
-    make_gateway: MakeGateway, link: Link, keys: Keys, monkeypatch: pytest.MonkeyPatch
+    gateway: Gateway, rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With bounds it says that there are more, and how all are told."""
-    gateway = make_gateway(hook("crm", "http://127.0.0.1:9"))
-    await gateway.start(workers=0)
-    rig = Rig(link, keys, "crm")
-    for n in range(30):
-        await gateway.post(of(f"49151000001{n:02}"))
-    await rig.route(await rig.read(), "crm", leased=False)
+    await wait_at(rig, gateway, 30)
     few = Bounds(most=3)
     monkeypatch.setattr("whatshooked.cli.customers.Bounds", lambda: few)
     config = ("-c", str(gateway.path))
@@ -90,54 +108,36 @@ async def test_the_command_without_bounds_names_all(
 
 
 async def test_the_oldest_are_named_though_they_are_tried_last(
-    make_gateway: MakeGateway, link: Link, keys: Keys, monkeypatch: pytest.MonkeyPatch
+    gateway: Gateway, rig: Rig, link: Link, keys: Keys, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What was tried often is due late, and stands last in its hook's list: behind what the list shows at a glance."""
-    gateway = make_gateway(hook("crm", "http://127.0.0.1:9"))
-    await gateway.start(workers=0)
-    rig = Rig(link, keys, "crm")
-    for n in range(40):
-        await gateway.post(of(f"49151000001{n:02}"))
-    entries = await rig.read()
-    await rig.route(entries, "crm", leased=False)
-    for place, entry in enumerate(entries):
+    for place, entry in enumerate(await wait_at(rig, gateway, 40)):
         await link.call("ZADD", keys.due("crm"), 9_000_000_000_000 - place, entry.id)
     monkeypatch.setattr(_BOUNDS, Bounds(most=5))
-    assert [row[0] for row in await listed(gateway)] == [f"49151000001{n:02}" for n in range(5)]
+    assert [row[0] for row in await listed(gateway)] == [customer(n) for n in range(5)]
     assert not await is_complete(gateway)
     monkeypatch.setattr(_BOUNDS, Bounds(most=40))  # the list alone would not show all of them
     assert len(await listed(gateway)) == 40
     assert await is_complete(gateway)
 
 
-async def test_what_has_lost_its_way_is_named(make_gateway: MakeGateway, link: Link, keys: Keys) -> None:
+async def test_what_has_lost_its_way_is_named(gateway: Gateway, rig: Rig, link: Link, keys: Keys) -> None:
     """An event that no list of its hook has, and one that is not pending: `fsck` finds them, and nobody tries them."""
-    gateway = make_gateway(hook("crm", "http://127.0.0.1:9"))
-    await gateway.start(workers=0)
-    rig = Rig(link, keys, "crm")
-    for n in range(2):
-        await gateway.post(of(f"491510000010{n}"))
-    first, second = await rig.read()
-    await rig.route([first, second], "crm", leased=False)
+    first, second = await wait_at(rig, gateway, 2)
     await link.call("ZREM", keys.due("crm"), first.id)
     await link.call("XACK", keys.events, GROUP, second.id)
     assert {one.what for one in await examine(link, keys, ["crm"], repair=False)} >= {
         "open_not_due",
         "open_not_pending",
     }
-    assert await listed(gateway) == [(f"491510000010{n}", "crm", "waiting", 1) for n in range(2)]
+    assert await listed(gateway) == [(customer(n), "crm", "waiting", 1) for n in range(2)]
 
 
 async def test_large_events_come_in_small_answers_and_are_read_beside_the_loop(
-    make_gateway: MakeGateway, link: Link, keys: Keys, monkeypatch: pytest.MonkeyPatch
+    gateway: Gateway, rig: Rig, link: Link, keys: Keys, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Redis holds back an answer of two of them at most, whatever their number; the loop that answers Meta goes on."""
-    gateway = make_gateway(hook("crm", "http://127.0.0.1:9"))
-    await gateway.start(workers=0)
-    rig = Rig(link, keys, "crm")
-    for n in range(12):
-        await gateway.post(of(f"49151000001{n:02}", padding="x" * 1_000_000))
-    await rig.route(await rig.read(), "crm", leased=False)
+    await wait_at(rig, gateway, 12, padding="x" * 1_000_000)
     sizes: list[int] = []
     threads: set[int] = set()
     batch = link.batch
@@ -177,13 +177,8 @@ def test_how_many_entries_come_next() -> None:
     assert not whole.is_cut
 
 
-async def test_what_strangers_chose_is_cut_and_steers_nothing(
-    make_gateway: MakeGateway, link: Link, keys: Keys
-) -> None:
+async def test_what_strangers_chose_is_cut_and_steers_nothing(gateway: Gateway, rig: Rig) -> None:
     """A customer's id, a name, an error: in an answer, and on a terminal."""
-    gateway = make_gateway(hook("crm", "http://127.0.0.1:9"))
-    await gateway.start(workers=0)
-    rig = Rig(link, keys, "crm")
     evil = "\x1b]0;owned\x07\u202e\n" + "9" * 100_000
     for body in (of(evil), of(ANA, evil[:200])):
         await gateway.post(body)
@@ -201,9 +196,7 @@ async def test_what_strangers_chose_is_cut_and_steers_nothing(
         assert all(line.isprintable() and len(line) < 1_000 for line in told.out.splitlines())
 
 
-async def test_an_answer_is_kept_longer_when_looks_are_slow(
-    make_gateway: MakeGateway, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_an_answer_is_kept_longer_when_looks_are_slow(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
     """So that looking has a tenth of a process's time; who is forgotten meanwhile stands in no later answer."""
     looks = 0
 
@@ -214,8 +207,6 @@ async def test_an_answer_is_kept_longer_when_looks_are_slow(
         return await look(link, keys, config, bounds)
 
     monkeypatch.setattr("whatshooked.web.customers.look", slow)
-    gateway = make_gateway(hook("crm", "http://127.0.0.1:9"))
-    await gateway.start(workers=0)
     await gateway.post(of(ANA))
     monkeypatch.setattr("whatshooked.web.customers._TIMES", 10_000)
     assert [row[0] for row in await listed(gateway)] == [ANA]
