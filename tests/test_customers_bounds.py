@@ -121,6 +121,22 @@ async def test_the_oldest_are_named_though_they_are_tried_last(
     assert await is_complete(gateway)
 
 
+async def test_poison_beyond_the_bounds_is_told(
+    gateway: Gateway, rig: Rig, link: Link, keys: Keys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is owed to no hook, and stands in one list alone."""
+    for n in range(2):
+        await gateway.post(of(customer(n)))
+    entries = await rig.read()
+    await rig.route(entries)
+    for entry in entries:
+        await link.call("ZADD", keys.poison, 1, entry.id)
+    assert [row[2] for row in await listed(gateway)] == ["poison"] * 2
+    assert await is_complete(gateway)
+    monkeypatch.setattr(_BOUNDS, Bounds(most=2))  # of each list then one
+    assert not await is_complete(gateway)
+
+
 async def test_what_has_lost_its_way_is_named(gateway: Gateway, rig: Rig, link: Link, keys: Keys) -> None:
     """An event that no list of its hook has, and one that is not pending: `fsck` finds them, and nobody tries them."""
     first, second = await wait_at(rig, gateway, 2)

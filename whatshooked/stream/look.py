@@ -92,7 +92,8 @@ class _Look:
         rows = checked(await self._link.batch([("ZRANGE", name, 0, share - 1) for name in lists]))
         # The lists are by the next try, so the oldest may stand last there; and what has lost its way stands in none.
         parked, is_all = await self._parked()
-        is_all = is_all or not any(len(listed) == share for listed in rows)
+        is_full = [len(listed) == share for listed in rows]
+        is_all = not is_full[0] and (is_all or not any(is_full))  # of the poison some are owed to no hook
         ids = await asyncio.to_thread(_oldest, [*rows, parked], self._bounds.most + 1)
         poison = frozenset(row.decode() for row in rows[0])
         return ids[: self._bounds.most], poison, is_all and len(ids) <= self._bounds.most
