@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, get_args
@@ -21,7 +22,7 @@ from whatshooked.meta.reply import Reply
 from whatshooked.meta.send import READ, Outgoing
 from whatshooked.stream import customers
 from whatshooked.stream.link import Link
-from whatshooked.stream.outbox import Outbox
+from whatshooked.stream.outbox import Failed, Outbox
 from whatshooked.stream.settle import NotTaken, Taken
 
 MakeGateway = Callable[..., Gateway]
@@ -105,7 +106,7 @@ async def test_what_is_on_its_way_concerns_nobody(
 
 
 async def test_a_hook_that_is_off_concerns_those_who_wrote_meanwhile(
-    make_gateway: MakeGateway, receiver: Receiver
+    make_gateway: MakeGateway, receiver: Receiver, link: Link, keys: Keys
 ) -> None:
     """Though another hook took what they wrote and it is in no cache; who wrote before is left out.
 
@@ -125,6 +126,10 @@ async def test_a_hook_that_is_off_concerns_those_who_wrote_meanwhile(
     await until(is_off)
     await gateway.post(of(BEN))
     await receiver.wait(3)
+    await becomes(gateway, [(BEN, "crm", "off", 1)])
+    # Also of those who wrote before the hook was there, and what is said twice changes nothing.
+    await link.call("DEL", keys.taken((await link.call("XRANGE", keys.events, "-", "+", "COUNT", 1))[0][0].decode()))
+    await gateway.client.patch(gateway.base + "/api/hooks/crm", json={"active": False}, headers=key(API_KEY))
     await becomes(gateway, [(BEN, "crm", "off", 1)])
     await gateway.client.patch(gateway.base + "/api/hooks/crm", json={"active": True}, headers=key(API_KEY))
     await becomes(gateway, [])
@@ -220,6 +225,31 @@ async def test_messages_that_were_not_sent_concern_their_recipients(
     ):
         assert (await gateway.api("POST", "/api/messages", json=body)).status_code == 202
     assert await listed(gateway) == [(ANA, None, "unsent", 1)]
+
+
+async def test_what_failed_now_is_told_however_long_it_waited_and_whosever_account_it_was(
+    make_gateway: MakeGateway, link: Link, keys: Keys
+) -> None:
+    """A message of two days ago that Meta refuses now; what failed two days ago is over; an account may be gone."""
+    gateway = make_gateway()
+    await gateway.start(workers=0)
+    outbox = Outbox(link, keys)
+    for to in (ANA, BEN):
+        await gateway.api("POST", "/api/send", json={"to": f"+{to}", "text": "hello"})
+    heads = (await outbox.due(["business"], 10))["business"]
+    for lease in (await outbox.claim("business", heads, most=10, a_second=80)).leases:
+        assert await outbox.settle(lease, Failed(131047, "too late")) == "failed"
+    long_ago, failed = int((time.time() - 2 * 86_400) * 1000), keys.outbox("business").of_state("failed")
+    for _, message_id in heads:
+        await link.call("ZADD", failed, long_ago, message_id)
+    assert await listed(gateway) == [(to, None, "failed", 1) for to in (ANA, BEN)]
+    await link.call("HSET", keys.outbox("business").message(heads[0][1]), "ended", long_ago)
+    (left,) = await listed(gateway)
+    assert left == (heads[1][0], None, "failed", 1)
+    await link.call("SADD", keys.accounts, "gone")
+    await link.call("ZADD", keys.outbox("gone").of_state("unknown"), long_ago, "m1-0")
+    await link.call("HSET", keys.outbox("gone").message("m1-0"), "to", "4915100000077", "kind", "text")
+    assert await listed(gateway, account_id="gone") == [("4915100000077", None, "unknown", 1)]
 
 
 async def test_what_a_dead_worker_was_sending_and_what_a_hook_asked_to_send_is_unsent(

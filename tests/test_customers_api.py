@@ -128,8 +128,7 @@ async def test_without_other_credentials_the_key_is_wanted_from_afar(make_gatewa
 
 
 async def test_all_panels_share_one_look(make_gateway: MakeGateway, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Who asks at the same time, or soon after, gets the same look; one that failed is none."""
-    monkeypatch.setattr("whatshooked.web.customers._KEPT", 60.0)
+    """Who asks at the same time, or soon after, gets the same look; one that failed as well, and then another."""
     looks = 0
 
     async def counted(*args: Any) -> Found:
@@ -142,9 +141,14 @@ async def test_all_panels_share_one_look(make_gateway: MakeGateway, monkeypatch:
     monkeypatch.setattr("whatshooked.web.customers.look", counted)
     gateway = make_gateway()
     await gateway.start(workers=0)
+    monkeypatch.setattr("whatshooked.web.customers._KEPT", 0.1)
     refused = await ask(gateway, "whatshooked_customers")
     assert (refused.status_code, refused.json()["errorType"]) == (503, "unavailable")
     assert "when it is back" in refused.json()["error"]
+    assert (await ask(gateway, "whatshooked_customers")).status_code == 503
+    assert looks == 1, "nor is Redis asked all the time while it is away"
+    await asyncio.sleep(0.2)
+    monkeypatch.setattr("whatshooked.web.customers._KEPT", 60.0)
     answers = await asyncio.gather(*(ask(gateway, "whatshooked_customers") for _ in range(8)))
     assert [one.status_code for one in answers] == [200] * 8
     assert looks == 2

@@ -92,7 +92,7 @@ class Keys:
 
     @property
     def fileless(self) -> str:
-        """Sorted set id → ms: its file could not be had, within the last day or somewhat more; the entry may be gone.
+        """Sorted set id → ms: its file could not be had; the entry may be gone. Lives a day after the last such.
 
         Writer: MEDIA_DONE.
         """

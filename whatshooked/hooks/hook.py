@@ -13,6 +13,8 @@ class Switch(msgspec.Struct, frozen=True):
 
     active: bool
     file: bool
+    #: Since when (unix ms), 0 where an earlier version did not say.
+    at: int = 0
 
 
 class Hooks:

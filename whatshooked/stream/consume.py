@@ -16,7 +16,6 @@ import msgspec
 from whatshooked import events
 from whatshooked.keys import GROUP, MEDIA_HOOK, NEWER, PARKED, Keys
 from whatshooked.stream.activity import NOBODY, Activity, Note, began, packed, record
-from whatshooked.stream.bounds import following
 from whatshooked.stream.link import Link, checked, named
 
 #: Entries of one read, and of one ROUTE.
@@ -121,8 +120,8 @@ class Consumer:
             await self._blocking.batch([(*command, "STREAMS", self._keys.events, ">")], patience=READ_BLOCK_MS / 1000)
         )
         entries = [Entry(row[0].decode(), row[1][1]) for row in reply[0][1]] if reply else []
-        size = sum(len(entry.blob) for entry in entries)
-        self._count = following(self._count, size, large=READ_BYTES, most=READ_COUNT)
+        large = sum(len(entry.blob) for entry in entries) > READ_BYTES
+        self._count = max(self._count // 8, 1) if large else min(self._count * 2, READ_COUNT)
         return entries
 
     async def read_own(self) -> list[Entry]:

@@ -9,18 +9,18 @@ from typing import Literal, NamedTuple
 import msgspec
 
 from whatshooked import events
-from whatshooked.events import Event
 from whatshooked.meta import brief, flatten
 from whatshooked.stream.cache import HookState, read
 from whatshooked.stream.message import State as OfMessage
+from whatshooked.stream.peek import Peeked
 from whatshooked.stream.views import rfc3339
 
 #: Letters that are shown of a customer's number or id, of their name, and of an error: strangers chose them.
 _CUSTOMER, _NAME, _ERROR = 128, 64, 200
 #: What is said where a look was cut.
 BEYOND = "there is more than one look takes in, so these are not all: `whatshooked customers --all` tells all"
-#: Who sent what cannot be read.
-UNREADABLE = "(unreadable)"
+#: Who sent what cannot be read, and what is larger than anything that a customer writes.
+UNREADABLE, TOO_LARGE = "(unreadable)", "(too large to say)"
 #: States of hooks that nothing moves any more.
 _SHOWN: Mapping[str, "State"] = {"dead": "dead", "poison": "poison"}
 #: States of messages that concern somebody, and what they are called beside those of events.
@@ -99,12 +99,15 @@ class Author(NamedTuple):
         return One(Concerned(self.customer, self.account, hook, state), events.received_ms(event_id), self.name, error)
 
 
-def authors(entries: Iterable[tuple[str, bytes]]) -> list[Author]:
-    """Return whom entries are of, by id and blob; an odd one of 4 MB takes a second: not for an event loop."""
-    return [_author(read(blob), event_id) for event_id, blob in entries]
+def authors(entries: Iterable[Peeked]) -> list[Author]:
+    """Return whom entries are of; of a large one nobody looks who."""
+    return [_author(entry) for entry in entries]
 
 
-def _author(event: Event | None, event_id: str) -> Author:
+def _author(entry: Peeked) -> Author:
+    if entry.blob is None:
+        return Author(TOO_LARGE, entry.account, "", entry.type)
+    event, event_id = read(entry.blob), entry.id
     if event is None:
         return Author()
     told = brief.of(event, event_id)

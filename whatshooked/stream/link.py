@@ -72,6 +72,7 @@ class Scripts:
         self.forget = Script("forget")
         self.drop = Script("drop")
         self.fsck = Script("fsck")
+        self.peek = Script("peek")
         self.ledger = Script("ledger")
         self.outbox_add = Script("outbox_add")
         self.outbox_claim = Script("outbox_claim")

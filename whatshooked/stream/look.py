@@ -12,23 +12,27 @@ from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from whatshooked import events
 from whatshooked.config import Config, Hook
 from whatshooked.errors import StreamUnavailable
-from whatshooked.hooks.hook import wants
+from whatshooked.hooks.hook import Hooks, wants
 from whatshooked.keys import GROUP, MEDIA_HOOK, PARKED, Keys
-from whatshooked.stream import look_outbox
+from whatshooked.stream import look_outbox, peek
 from whatshooked.stream.bounds import MORE, Bounds, Part
 from whatshooked.stream.cache import HookState, unpack
 from whatshooked.stream.customers import Author, Collection, Found, One, authors, owing
 from whatshooked.stream.follow import reached_by
 from whatshooked.stream.link import Command, Link, Reply, checked, named
 from whatshooked.stream.media import REMEMBERED_MS
-from whatshooked.stream.registry import hooks_now, known_hooks
+from whatshooked.stream.peek import Peek, Peeked
+from whatshooked.stream.registry import known_accounts, known_hooks, read_switches
 
 #: Seconds within which what waits for its first try, or has it, is on its way as ever, and concerns nobody.
 USUAL = 30.0
 #: Seconds for which it is told that a file could not be had, or a message not be sent: nothing ends that by itself.
 RECENT = REMEMBERED_MS // 1000
-#: Ids of one round trip.
+#: Ids of one round trip, of one list or of one consumer; and commands of one.
 _IDS = 500
+
+#: Entries, and whom they are of.
+_Seen = list[tuple[Peeked, Author]]
 
 
 async def look(link: Link, keys: Keys, config: Config, bounds: Bounds) -> Found:
@@ -36,17 +40,19 @@ async def look(link: Link, keys: Keys, config: Config, bounds: Bounds) -> Found:
 
     Raises StreamUnavailable.
     """
-    active = {hook.id for hook in (await hooks_now(link, keys, config)).active}
+    switches = await read_switches(link, keys)
+    active = {hook.id for hook in Hooks(config.hooks, switches).active}
     # One that the file has off is meant to be.
-    off = [hook for hook in config.hooks if hook.active and hook.id not in active]
+    off = [(hook, switches[hook.id].at) for hook in config.hooks if hook.active and hook.id not in active]
+    accounts = sorted({*await known_accounts(link, keys), *(account.id for account in config.whatsapp)})
     one = _Look(link, keys, bounds)
-    await one.owed([hook.id for hook in config.hooks])
-    await one.unread()
-    await one.passed_by(off)
-    await one.fileless()
-    accounts = [account.id for account in config.whatsapp if account.business_api is not None]
-    await look_outbox.messages(link, keys, accounts, one.part(), one.found, since=one.recent, usual=one.usual)
+    # Along their way: what moves on meanwhile is counted twice rather than not at all.
     await look_outbox.replies(link, keys, one.part(), one.found, usual=one.usual)
+    await one.unread()
+    await one.owed([hook.id for hook in config.hooks])
+    await look_outbox.messages(link, keys, accounts, one.part(), one.found, recent=one.recent, usual=one.usual)
+    await one.fileless()
+    await one.passed_by(off)
     return Found(await asyncio.to_thread(one.found.sorted), not any(part.is_cut for part in one.parts))
 
 
@@ -61,54 +67,13 @@ class _Look:
         self.usual, self.recent = int((now - USUAL) * 1000), int((now - RECENT) * 1000)
         self.found = Collection()
         self.parts: list[Part] = []
+        #: The last entry that workers had read.
+        self._read = "0-0"
 
-    def part(self, *, is_cut: bool = False) -> Part:
+    def part(self) -> Part:
         """Begin another part."""
-        made = Part(self._bounds)
-        made.is_cut = is_cut
-        self.parts.append(made)
+        self.parts.append(made := Part(self._bounds))
         return made
-
-    async def owed(self, configured: Iterable[str]) -> None:
-        """Add what hooks have not taken, oldest first."""
-        ids, poison, is_all = await self._owed_ids(configured)
-        part = self.part(is_cut=not is_all)
-        for batch in part.batches(ids):
-            looks: list[Command] = []
-            for event_id in batch:
-                looks += [("XRANGE", self._keys.events, event_id, event_id), ("HGETALL", self._keys.open(event_id))]
-            replies = checked(await self._link.batch(looks))
-            rows = [row for row in zip(batch, replies[::2], replies[1::2], strict=True) if row[1]]
-            of = await _authors(part, len(batch), [(event_id, entry[0][1][1]) for event_id, entry, _ in rows])
-            for (event_id, _, states), author in zip(rows, of, strict=True):
-                hooks = _unpacked(states)
-                self.found.add(owing(author, event_id, hooks, self.usual, is_poison=event_id in poison))
-
-    async def _owed_ids(self, configured: Iterable[str]) -> tuple[list[str], frozenset[str], bool]:
-        """Return the oldest events that hooks owe an answer to, those that are poison, and whether these are all."""
-        hooks = await known_hooks(self._link, self._keys, configured)
-        lists = [self._keys.poison, *self._keys.of_hooks([*hooks, MEDIA_HOOK])]
-        share = max(MORE * self._bounds.most // len(lists), 1)
-        rows = checked(await self._link.batch([("ZRANGE", name, 0, share - 1) for name in lists]))
-        # The lists are by the next try, so the oldest may stand last there; and what has lost its way stands in none.
-        parked, is_all = await self._parked()
-        is_full = [len(listed) == share for listed in rows]
-        is_all = not is_full[0] and (is_all or not any(is_full))  # of the poison some are owed to no hook
-        ids = await asyncio.to_thread(_oldest, [*rows, parked], self._bounds.most + 1)
-        poison = frozenset(row.decode() for row in rows[0])
-        return ids[: self._bounds.most], poison, is_all and len(ids) <= self._bounds.most
-
-    async def _parked(self) -> tuple[list[bytes], bool]:
-        """Return the oldest of all events that are owed, and whether these are all."""
-        found: list[bytes] = []
-        looked = 0
-        async for ids in self._pending(PARKED, "+"):
-            opened = checked(await self._link.batch([("EXISTS", self._keys.open(i)) for i in ids])) if ids else []
-            found += [i.encode() for i, is_open in zip(ids, opened, strict=True) if is_open]
-            looked += len(ids)
-            if len(found) > self._bounds.most or looked > MORE * self._bounds.most:
-                return found, False
-        return found, True
 
     async def unread(self) -> None:
         """Add what no worker has read, or has read and not routed: it died, or hangs, or left it to a newer one."""
@@ -116,67 +81,112 @@ class _Look:
         events_key = self._keys.events
         looks: list[Command] = [("XINFO", "GROUPS", events_key), ("XINFO", "CONSUMERS", events_key, GROUP)]
         groups, consumers = await self._link.batch(looks)
+        self._read = reached_by(groups, GROUP)
         for row in _of_group(consumers):
             name = named(row, b"name").decode()
-            if name != PARKED and named(row, b"pending"):
-                await self._held(part, name)
-        after = reached_by(groups, GROUP)
-        while count := part.at_once:
-            rows = await self._link.call("XRANGE", events_key, f"({after}", self.usual, "COUNT", count)
-            await self._add_unread(part, count, rows)
-            if len(rows) < count:
-                return
-            after = rows[-1][0].decode()
-        part.is_cut = True
+            if name == PARKED or not named(row, b"pending"):
+                continue
+            async for ids in self._pending(name, str(self.usual)):
+                async for seen in self._each(part, ids):
+                    self.found.add(author.at(entry.id, "", "unread") for entry, author in seen)
+        async for seen in self._span(part, f"({self._read}", str(self.usual)):
+            self.found.add(author.at(entry.id, "", "unread") for entry, author in seen)
 
-    async def _held(self, part: Part, consumer: str) -> None:
-        async for ids in self._pending(consumer, str(self.usual)):
-            for batch in part.batches(ids):
-                found = checked(await self._link.batch([("XRANGE", self._keys.events, i, i) for i in batch]))
-                await self._add_unread(part, len(batch), [entry[0] for entry in found if entry])
-            if part.is_cut:
-                return
+    async def owed(self, configured: Iterable[str]) -> None:
+        """Add what hooks have not taken, oldest first."""
+        part = self.part()
+        ids, poison = await self._owed_ids(part, configured)
+        async for seen in self._each(part, ids):
+            states = await self._link.batch([("HGETALL", self._keys.open(entry.id)) for entry, _ in seen])
+            for (entry, author), fields in zip(seen, checked(states), strict=True):
+                hooks = _unpacked(fields)
+                self.found.add(owing(author, entry.id, hooks, self.usual, is_poison=entry.id in poison))
 
-    async def _add_unread(self, part: Part, asked: int, rows: Sequence[Reply]) -> None:
-        entries = [(row[0].decode(), row[1][1]) for row in rows]
-        of = await _authors(part, asked, entries)
-        self.found.add(author.at(i, "", "unread") for author, (i, _) in zip(of, entries, strict=True))
+    async def _owed_ids(self, part: Part, configured: Iterable[str]) -> tuple[list[str], set[str]]:
+        """Return the oldest events that are owed to hooks, one more than are looked at; and those that are poison."""
+        hooks = await known_hooks(self._link, self._keys, configured)
+        lists = self._keys.of_hooks([*hooks, MEDIA_HOOK])
+        # The lists are by the next try, so the oldest may stand last there; and what has lost its way stands in none.
+        parked, has_all = await self._parked(part)
+        listed, cut = await self._listed(lists, max(MORE * self._bounds.most // len(lists), 1))
+        # Of the poison some are owed to no hook, and stand in their list alone.
+        poison, cut_poison = await self._listed([self._keys.poison], self._bounds.most)
+        part.is_cut = bool(cut_poison) or (bool(cut) and not has_all)
+        (of_nobody,) = poison.values()
+        ids = await asyncio.to_thread(_oldest, [*listed.values(), parked, of_nobody], self._bounds.most + 1)
+        return ids, of_nobody
 
-    async def passed_by(self, off: Sequence[Hook]) -> None:
-        """Add what hooks that are off did not get, newest first: since when they are off is not written anywhere."""
-        part, before = self.part(), "+"
-        while off and (count := part.at_once):
-            rows = await self._link.call("XREVRANGE", self._keys.events, before, "-", "COUNT", count)
-            entries = [(row[0].decode(), row[1][1]) for row in rows]
-            looks: list[Command] = []
-            for event_id, _ in entries:
-                looks += [("SMEMBERS", self._keys.taken(event_id)), ("HKEYS", self._keys.open(event_id))]
-            known = checked(await self._link.batch(looks)) if looks else []
-            of = await _authors(part, count, entries)
-            for (event_id, _), author, taken, owed in zip(entries, of, known[::2], known[1::2], strict=True):
-                self.found.add(_passed_by(author, event_id, off, {*taken, *owed}))
-            if len(rows) < count:
-                return
-            before = f"({entries[-1][0]}"
-        part.is_cut = bool(off)
+    async def _listed(self, lists: Sequence[str], share: int) -> tuple[dict[str, set[str]], set[str]]:
+        """Return what stands in lists, by list, some more than `share` of each at most; and which of them have more."""
+        found: dict[str, set[str]] = {name: set() for name in lists}
+        cursors = dict.fromkeys(lists, b"0")
+        while names := [name for name in cursors if len(found[name]) < share][:_IDS]:
+            looks: list[Command] = [("ZSCAN", name, cursors[name], "COUNT", min(share, _IDS)) for name in names]
+            for name, (cursor, rows) in zip(names, checked(await self._link.batch(looks)), strict=True):
+                found[name].update(row.decode() for row in rows[::2])
+                cursors[name] = cursor
+                if cursor == b"0":
+                    del cursors[name]
+        return found, set(cursors)
+
+    async def _parked(self, part: Part) -> tuple[set[str], bool]:
+        """Return the oldest of all events that are owed, and whether these are all."""
+        found: set[str] = set()
+        looked = 0
+        async for ids in self._pending(PARKED, "+"):
+            if part.is_late or len(found) > self._bounds.most or looked > MORE * self._bounds.most:
+                return found, False
+            opened = checked(await self._link.batch([("EXISTS", self._keys.open(i)) for i in ids])) if ids else []
+            found.update(i for i, is_open in zip(ids, opened, strict=True) if is_open)
+            looked += len(ids)
+        return found, True
 
     async def fileless(self) -> None:
         """Add what was handed on without its file."""
         part = self.part()
         bound = ("BYSCORE", "LIMIT", 0, self._bounds.most + 1)
         listed = await self._link.call("ZRANGE", self._keys.fileless, self.recent, "+inf", *bound)
-        for batch in part.batches([row.decode() for row in listed]):
-            looks: list[Command] = []
-            for event_id in batch:
-                looks += [("XRANGE", self._keys.events, event_id, event_id)]
-                looks += [("HGET", self._keys.media(event_id), "error")]
-            replies = checked(await self._link.batch(looks))
-            rows = [row for row in zip(batch, replies[::2], replies[1::2], strict=True) if row[1] and row[2]]
-            of = await _authors(part, len(batch), [(event_id, entry[0][1][1]) for event_id, entry, _ in rows])
+        async for seen in self._each(part, [row.decode() for row in listed]):
+            errors = await self._link.batch([("HGET", self._keys.media(entry.id), "error") for entry, _ in seen])
             self.found.add(
-                author.at(event_id, "", "no_file", error.decode("utf-8", "replace"))
-                for author, (event_id, _, error) in zip(of, rows, strict=True)
+                author.at(entry.id, "", "no_file", error.decode("utf-8", "replace"))
+                for (entry, author), error in zip(seen, checked(errors), strict=True)
+                if error
             )
+
+    async def passed_by(self, off: Sequence[tuple[Hook, int]]) -> None:
+        """Add what hooks did not get that are off since then (unix ms), newest first; what is unread is told so."""
+        if not off:
+            return
+        part = self.part()
+        async for seen in self._span(part, self._read, str(min(since for _, since in off)), back=True):
+            looks: list[Command] = []
+            for entry, _ in seen:
+                looks += [("SMEMBERS", self._keys.taken(entry.id)), ("HKEYS", self._keys.open(entry.id))]
+            known = checked(await self._link.batch(looks))
+            for (entry, author), taken, owed in zip(seen, known[::2], known[1::2], strict=True):
+                self.found.add(_passed_by(entry, author, off, {*taken, *owed}))
+
+    async def _each(self, part: Part, ids: Sequence[str]) -> AsyncIterator[_Seen]:
+        """Yield the entries of ids, as far as there are such and the part goes."""
+        while ids:
+            if not (count := part.at_once):
+                part.is_cut = True
+                return
+            found = await peek.of_ids(self._link, self._keys, ids[:count])
+            if seen := await _with_authors(part, found):
+                yield seen
+            ids = ids[found.looked :]
+
+    async def _span(self, part: Part, start: str, end: str, *, back: bool = False) -> AsyncIterator[_Seen]:
+        """Yield the entries from one id to another, as far as the part goes."""
+        while count := part.at_once:
+            found = await peek.of_span(self._link, self._keys, start, end, count, back=back)
+            if not found.looked:
+                return
+            yield await _with_authors(part, found)
+            start = f"({found.entries[-1].id}"
+        part.is_cut = True
 
     async def _pending(self, consumer: str, until: str) -> AsyncIterator[list[str]]:
         """Yield the ids that a consumer has in its hands, oldest first."""
@@ -199,21 +209,30 @@ def _of_group(reply: Reply) -> list[Reply]:
     raise StreamUnavailable(str(reply)) from reply
 
 
-async def _authors(part: Part, asked: int, entries: Sequence[tuple[str, bytes]]) -> list[Author]:
-    part.saw(asked, sum(len(blob) for _, blob in entries))
-    return await asyncio.to_thread(authors, entries)
+async def _with_authors(part: Part, found: Peek) -> _Seen:
+    """Return the entries with their authors, who are found out beside the event loop."""
+    part.saw(found.looked, sum(entry.size for entry in found.entries))
+    return list(zip(found.entries, await asyncio.to_thread(authors, found.entries), strict=True))
 
 
-def _oldest(lists: Iterable[Iterable[bytes]], most: int) -> list[str]:
-    return heapq.nsmallest(most, {row.decode() for listed in lists for row in listed}, key=events.place)
+def _oldest(lists: Iterable[Iterable[str]], most: int) -> list[str]:
+    return heapq.nsmallest(most, {event_id for listed in lists for event_id in listed}, key=events.place)
 
 
-def _unpacked(states: Sequence[bytes]) -> dict[str, HookState]:
-    return {states[i].decode(): unpack(states[i + 1], None) for i in range(0, len(states), 2)}
+def _unpacked(fields: Sequence[bytes]) -> dict[str, HookState]:
+    """Return how it stands at each hook; what a newer version wrote there waits, whatever it says."""
+    found = {}
+    for i in range(0, len(fields), 2):
+        try:
+            found[fields[i].decode()] = unpack(fields[i + 1], None)
+        except (ValueError, LookupError):
+            found[fields[i].decode("utf-8", "replace")] = HookState("waiting", 0, None, None, None)
+    return found
 
 
-def _passed_by(author: Author, event_id: str, off: Sequence[Hook], known: set[bytes]) -> Iterator[One]:
-    """Yield one for each hook that is off, wants such events, and neither took this one nor owes an answer to it."""
-    for hook in off:
-        if hook.id.encode() not in known and author.type and wants(hook, author.type, author.account):
-            yield author.at(event_id, hook.id, "off")
+def _passed_by(entry: Peeked, author: Author, off: Sequence[tuple[Hook, int]], known: set[bytes]) -> Iterator[One]:
+    """Yield one for each hook that was off, wants such events, and neither took this one nor owes an answer to it."""
+    for hook, since in off:
+        is_its_own = events.received_ms(entry.id) >= since and wants(hook, author.type, author.account)
+        if is_its_own and author.type and hook.id.encode() not in known:
+            yield author.at(entry.id, hook.id, "off")

@@ -3,6 +3,7 @@
 import asyncio
 import heapq
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import msgspec
 
@@ -10,18 +11,21 @@ from whatshooked.keys import Keys
 from whatshooked.meta.send import READ
 from whatshooked.stream.bounds import MORE, Part
 from whatshooked.stream.customers import OF_MESSAGES, UNREADABLE, Collection, Concerned, One, State
-from whatshooked.stream.link import Command, Link, checked
+from whatshooked.stream.link import Command, Link, Reply, checked
 from whatshooked.stream.message import State as OfMessage
 from whatshooked.stream.outbox import kept_reply
+
+#: Commands of one round trip.
+_COMMANDS = 500
 
 #: An account, and a state of its messages, as the outbox calls it and as it is shown.
 _List = tuple[str, OfMessage, State]
 
 
 async def messages(
-    link: Link, keys: Keys, accounts: Sequence[str], part: Part, found: Collection, *, since: int, usual: int
+    link: Link, keys: Keys, accounts: Sequence[str], part: Part, found: Collection, *, recent: int, usual: int
 ) -> None:
-    """Add the accounts' messages, oldest first: failed ones `since` then, unsent ones of before `usual` (unix ms).
+    """Add the accounts' messages, oldest first: unsent ones of before `usual`, what failed since `recent` (ms).
 
     Raises StreamUnavailable.
     """
@@ -29,38 +33,61 @@ async def messages(
     share = max(MORE * part.left // max(len(lists), 1), 1)
     looks: list[Command] = []
     for account, of, state in lists:
-        bounds = (since if state == "failed" else "-inf", usual if state == "unsent" else "+inf")
-        looks.append(("ZRANGE", keys.outbox(account).of_state(of), *bounds, "BYSCORE", "LIMIT", 0, share, "WITHSCORES"))
-    listed = checked(await link.batch(looks)) if looks else []
+        box = keys.outbox(account).of_state(of)
+        # By creation, as all of them: what failed last need not be the youngest, but most of it is.
+        span = ("+inf", "-inf", "BYSCORE", "REV") if state == "failed" else ("-inf", "+inf", "BYSCORE")
+        looks.append(("ZRANGE", box, *span, "LIMIT", 0, share, "WITHSCORES"))
+    listed: list[Reply] = []
+    for start in range(0, len(looks), _COMMANDS):
+        listed += checked(await link.batch(looks[start : start + _COMMANDS]))
     part.is_cut = any(len(rows) == 2 * share for rows in listed)
     for batch in part.batches(await asyncio.to_thread(_oldest, lists, listed, part.left + 1)):
         asked: list[Command] = [
-            ("HMGET", keys.outbox(account).message(one), "to", "kind", "hook", "error") for _, account, _, one in batch
+            ("HMGET", keys.outbox(one.account).message(one.id), "to", "kind", "hook", "error", "ended", "at:failed")
+            for one in batch
         ]
-        for (ms, account, state, _), told in zip(batch, checked(await link.batch(asked)), strict=True):
-            to, kind, hook, error = ((text or b"").decode("utf-8", "replace") for text in told)
-            if kind != READ:  # that a message was read: the customer misses nothing
-                found.add([One(Concerned(to, account, hook, state), ms, "", error)])
-        part.saw(len(batch))
+        for one, told in zip(batch, checked(await link.batch(asked)), strict=True):
+            to, kind, hook, error, *ended = ((text or b"").decode("utf-8", "replace") for text in told)
+            ms = max([one.ms, *(int(text) for text in ended if text.isdecimal())])
+            if kind == READ:  # that a message was read: the customer misses nothing
+                continue
+            if ms >= recent if one.state == "failed" else one.state == "unknown" or ms <= usual:
+                found.add([One(Concerned(to, one.account, hook, one.state), ms, "", error)])
 
 
-def _oldest(lists: Sequence[_List], listed: Sequence[Sequence[bytes]], most: int) -> list[tuple[int, str, State, str]]:
+class _Message(NamedTuple):
+    """A message of a list, and when it was made (unix ms)."""
+
+    ms: int
+    account: str
+    state: State
+    id: str
+
+
+def _oldest(lists: Sequence[_List], listed: Sequence[Sequence[bytes]], most: int) -> list[_Message]:
     ids = (
-        (int(rows[i + 1]), account, state, rows[i].decode())
+        _Message(int(rows[i + 1]), account, state, rows[i].decode())
         for (account, _, state), rows in zip(lists, listed, strict=True)
         for i in range(0, len(rows), 2)
     )
-    return heapq.nsmallest(most, ids)
+    return heapq.nsmallest(most, ids, key=_order)
+
+
+def _order(one: _Message) -> tuple[bool, int]:
+    """Return what puts first what still waits, oldest first, and then what failed, newest first."""
+    return (True, -one.ms) if one.state == "failed" else (False, one.ms)
 
 
 async def replies(link: Link, keys: Keys, part: Part, found: Collection, *, usual: int) -> None:
     """Add what hooks' answers asked to send and no worker has put into an outbox; raises StreamUnavailable."""
-    cursor = b"0"
+    cursor, seen = b"0", set[bytes]()
     while count := part.at_once:
         cursor, rows = await link.call("HSCAN", keys.replies, cursor, "COUNT", count)
-        for name, blob in zip(rows[::2], rows[1::2], strict=True):
-            found.add(_of_reply(name.decode(), blob, usual))
-        part.saw(len(rows) // 2, sum(map(len, rows)))
+        new = {name: blob for name, blob in zip(rows[::2], rows[1::2], strict=True) if name not in seen}
+        seen |= new.keys()  # a hash that grows may tell some of it twice
+        for name, blob in new.items():
+            found.add(_of_reply(name.decode("utf-8", "replace"), blob, usual))
+        part.saw(len(new), sum(map(len, rows)))
         if cursor == b"0":
             return
     part.is_cut = True
@@ -68,7 +95,8 @@ async def replies(link: Link, keys: Keys, part: Part, found: Collection, *, usua
 
 def _of_reply(name: str, blob: bytes, usual: int) -> Iterator[One]:
     """Yield one for each message of a reply, whose name ends with when it was asked for (unix ms)."""
-    ms = int(name.rpartition(".")[2])
+    made = name.rpartition(".")[2]
+    ms = int(made) if made.isdecimal() else 0
     if ms > usual:
         return
     state: State = "unsent"

@@ -3,7 +3,6 @@
 Hooks that the keys may name are those of a living process's config, and those that were and still have keys.
 """
 
-import json
 import secrets
 from collections.abc import Iterable, Mapping
 
@@ -67,7 +66,10 @@ async def switch(
     link: Link, keys: Keys, hook_id: str, active: bool, in_file: bool, activity: Activity = NOBODY, actor: str = ""
 ) -> None:
     """Turn a hook on or off in every process, as `actor` says; raises StreamUnavailable."""
-    command = ("HSET", keys.switches, hook_id, json.dumps({"active": active, "file": in_file}))
+    before = (await read_switches(link, keys)).get(hook_id)
+    is_same = before is not None and (before.active, before.file) == (active, in_file)
+    told = before if is_same else Switch(active, in_file, await link.now())  # said again it is so since the first time
+    command = ("HSET", keys.switches, hook_id, msgspec.json.encode(told))
     state = "on" if active else "off"
     await activity.tell(link, keys, Note("config.hook_switched", hook_id=hook_id, state=state, actor=actor), command)
 

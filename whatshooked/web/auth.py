@@ -75,7 +75,9 @@ def guard(connection: ASGIConnection, _: BaseRouteHandler) -> None:  # type: ign
 def guard_customers(connection: ASGIConnection, _: BaseRouteHandler) -> None:  # type: ignore[type-arg] # as `guard`
     """Let a request for customers pass, also by the key that opens nothing else; raises Fault 401, 403 or 429."""
     key = connection.app.state.gateway.config.server.customers_key
-    _let_pass(connection, customers_throttle, key, "server.customers_key (WHATSHOOKED_CUSTOMERS_KEY) or .auth_key")
+    # Who comes with a password tries what opens the whole API.
+    counts = throttle if "authorization" in connection.headers else customers_throttle
+    _let_pass(connection, counts, key, "server.customers_key (WHATSHOOKED_CUSTOMERS_KEY) or .auth_key")
 
 
 def _let_pass(connection: ASGIConnection, throttle: Throttle, key: str | None, keys: str) -> None:  # type: ignore[type-arg] # as above

@@ -83,7 +83,7 @@ class Looks:
 
     def _done(self, task: asyncio.Task[Found], took: float) -> None:
         failed = task.cancelled() or task.exception() is not None
-        kept = 0 if failed else max(_KEPT, _TIMES * took)
+        kept = _KEPT if failed else max(_KEPT, _TIMES * took)  # while Redis is away nobody asks it all the time
         asyncio.get_running_loop().call_later(kept, self._drop, task)
 
     def _drop(self, task: asyncio.Task[Found]) -> None:

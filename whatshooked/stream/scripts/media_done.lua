@@ -27,7 +27,9 @@ for i, entry in ipairs(entries) do
     redis.call('HSET', found, unpack(fields))
     if failed == 1 then
       redis.call('ZADD', KEYS[5], now, id)
-      redis.call('ZREMRANGEBYSCORE', KEYS[5], '-inf', now - tonumber(ARGV[5]))
+      redis.call('PEXPIRE', KEYS[5], ARGV[5])
+      local past = redis.call('ZRANGE', KEYS[5], '-inf', now - tonumber(ARGV[5]), 'BYSCORE', 'LIMIT', 0, 100)
+      if #past > 0 then redis.call('ZREM', KEYS[5], unpack(past)) end
     else
       redis.call('ZREM', KEYS[5], id)
     end

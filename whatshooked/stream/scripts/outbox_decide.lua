@@ -26,7 +26,7 @@ if decision == 'drop' then
   return { 1, becomes }
 end
 -- What became of the last attempt must not pass for the outcome of the next one.
-local over = { 'status', 'code', 'error', 'wamid' }
+local over = { 'status', 'code', 'error', 'wamid', 'ended' }
 for _, name in ipairs(redis.call('HKEYS', message)) do
   if string.sub(name, 1, 3) == 'at:' then over[#over + 1] = name end
 end

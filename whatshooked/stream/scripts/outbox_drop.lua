@@ -16,7 +16,7 @@ local function ends(id, message, from, to, why)
   local at = redis.call('ZSCORE', index[from], id)
   redis.call('ZREM', index[from], id)
   redis.call('ZADD', index[to], at or now, id)
-  redis.call('HSET', message, 'state', to)
+  redis.call('HSET', message, 'state', to, 'ended', string.format('%.0f', now))
   if why then
     redis.call('HSET', message, 'error', why)
     redis.call('HDEL', message, 'code') -- an earlier attempt's

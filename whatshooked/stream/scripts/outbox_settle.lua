@@ -31,6 +31,7 @@ elseif kind == 'sent' then
 end
 local becomes = (kind == 'again' or kind == 'free' or kind == 'resend') and 'new' or kind
 redis.call('HSET', message, 'state', becomes)
+if becomes == 'failed' then redis.call('HSET', message, 'ended', string.format('%.0f', now)) end
 if ARGV[8] ~= '' and kind ~= 'free' then note(KEYS[10], 1, { record_of(id, message, ARGV[8], becomes) }) end
 local at = redis.call('ZSCORE', index[state], id)
 redis.call('ZREM', index[state], id)
