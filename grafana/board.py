@@ -121,3 +121,7 @@ class Board:
         self._made.annotation(_Mark("Restart", started, "purple", "a process of {{instance}} started"))
         reloads = f"({rise('config_reloads', 'result', during=RATE)} > bool 0) == 1"
         self._made.annotation(_Mark("Config reload", reloads, "blue", "config read again: {{result}}"))
+        # By its value: who says so is a label, and changes with it.
+        active = "max by (hook) (whatshooked_hook_active"
+        switched = f"({active}) != bool {active} offset {RATE})) == 1"
+        self._made.annotation(_Mark("Hook switched", switched, "orange", "{{hook}} was switched on or off"))

@@ -41,7 +41,7 @@ Each alarm's section of the runbook (*Whom*) names the state; a click on the ala
 |---|---|
 | unread | what they wrote, no worker has looked at: all who wrote while there is no worker |
 | waiting | a hook has not taken it yet and is tried again: it fails, is slow, or is off |
-| off | the hook is off: they wrote meanwhile, and it will not get that |
+| off | they wrote while the hook was switched off, and it will not get that unless you replay it |
 | dead, poison | nobody tries it any more: given up after three days, or set aside |
 | no_file | handed on without their file |
 | unsent | a message of yours to them waits: the account is held, or Meta refuses its token |

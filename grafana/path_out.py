@@ -40,7 +40,8 @@ def cache() -> list[Panel]:
         "Events in the cache by state: waiting for a hook, given up (dead), wanted by nobody (unmatched), poison; and "
         "the limit.",
         "few, waiting.",
-        "dead, unmatched: mend the hook, then `whatshooked cache replay`. At the limit the oldest parked ones go.",
+        "dead, unmatched: mend the hook, then `whatshooked cache replay`. The limit counts dead, unmatched and poison: "
+        "beyond it the oldest of these go, never what waits.",
         "CacheGrows",
     )
     age = Told(

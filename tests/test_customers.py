@@ -106,7 +106,7 @@ async def test_what_is_on_its_way_concerns_nobody(
 
 
 async def test_a_hook_that_is_off_concerns_those_who_wrote_meanwhile(
-    make_gateway: MakeGateway, receiver: Receiver, link: Link, keys: Keys
+    make_gateway: MakeGateway, receiver: Receiver, link: Link, keys: Keys, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Though another hook took what they wrote and it is in no cache; who wrote before is left out.
 
@@ -132,7 +132,16 @@ async def test_a_hook_that_is_off_concerns_those_who_wrote_meanwhile(
     await gateway.client.patch(gateway.base + "/api/hooks/crm", json={"active": False}, headers=key(API_KEY))
     await becomes(gateway, [(BEN, "crm", "off", 1)])
     await gateway.client.patch(gateway.base + "/api/hooks/crm", json={"active": True}, headers=key(API_KEY))
+    await becomes(gateway, [(BEN, "crm", "off", 1)])  # it will not get that, unless somebody replays it
+    event_id = (await link.call("XREVRANGE", keys.events, "+", "-", "COUNT", 1))[0][0].decode()
+    replayed = await gateway.api("POST", f"/api/cache/event/replay?id={event_id}&hook=crm")
+    assert replayed.is_success, replayed.text
     await becomes(gateway, [])
+    with monkeypatch.context() as patched:
+        await link.call("SREM", keys.taken(event_id), "crm")
+        await becomes(gateway, [(BEN, "crm", "off", 1)])
+        patched.setattr("whatshooked.stream.look.RECENT", -1)
+        assert await listed(gateway) == [], "of another day"
 
 
 async def test_what_was_given_up_and_what_killed_its_worker(make_gateway: MakeGateway, link: Link, keys: Keys) -> None:

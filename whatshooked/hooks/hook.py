@@ -15,6 +15,8 @@ class Switch(msgspec.Struct, frozen=True):
     file: bool
     #: Since when (unix ms), 0 where an earlier version did not say.
     at: int = 0
+    #: Of a hook that is on: since when it was off before, 0 where it was not.
+    off_at: int = 0
 
 
 class Hooks:
@@ -45,6 +47,15 @@ class Hooks:
     def anyone_wants(self, event_type: str, account_id: str, *, but: str = "") -> bool:
         """Return whether some active hook other than `but` wants such an event."""
         return any(hook.id != but and wants(hook, event_type, account_id) for hook in self.active)
+
+
+def turned(before: Switch | None, active: bool, file: bool, now: int) -> Switch:
+    """Return the switch of a hook that is turned on or off now (unix ms); turned so again, it is so since before."""
+    if before is None or before.file != file:
+        return Switch(active, file, now)
+    if before.active == active:
+        return before
+    return Switch(active, file, now, before.at if active else 0)
 
 
 def is_active(hook: Hook, switch: Switch | None) -> bool:

@@ -7,12 +7,13 @@ no longer than for that; events are decoded beside the event loop. What is beyon
 import asyncio
 import heapq
 import time
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 from whatshooked import events
 from whatshooked.config import Config, Hook
 from whatshooked.errors import StreamUnavailable
-from whatshooked.hooks.hook import Hooks, wants
+from whatshooked.hooks.hook import Switch, wants
 from whatshooked.keys import GROUP, MEDIA_HOOK, PARKED, Keys
 from whatshooked.stream import look_outbox, peek
 from whatshooked.stream.bounds import MORE, Bounds, Part
@@ -31,6 +32,9 @@ RECENT = REMEMBERED_MS // 1000
 #: Ids of one round trip, of one list or of one consumer; and commands of one.
 _IDS = 500
 
+#: Milliseconds after which every worker has heard that a hook was switched on; and when one ends that is off.
+_HEARD, _FOR_EVER = 10_000, 2**53
+
 #: Entries, and whom they are of.
 _Seen = list[tuple[Peeked, Author]]
 
@@ -41,9 +45,6 @@ async def look(link: Link, keys: Keys, config: Config, bounds: Bounds) -> Found:
     Raises StreamUnavailable.
     """
     switches = await read_switches(link, keys)
-    active = {hook.id for hook in Hooks(config.hooks, switches).active}
-    # One that the file has off is meant to be.
-    off = [(hook, switches[hook.id].at) for hook in config.hooks if hook.active and hook.id not in active]
     accounts = sorted({*await known_accounts(link, keys), *(account.id for account in config.whatsapp)})
     one = _Look(link, keys, bounds)
     # Along their way: what moves on meanwhile is counted twice rather than not at all.
@@ -52,7 +53,7 @@ async def look(link: Link, keys: Keys, config: Config, bounds: Bounds) -> Found:
     await one.owed([hook.id for hook in config.hooks])
     await look_outbox.messages(link, keys, accounts, one.part(), one.found, recent=one.recent, usual=one.usual)
     await one.fileless()
-    await one.passed_by(off)
+    await one.passed_by(list(_off(config.hooks, switches, one.recent)))
     return Found(await asyncio.to_thread(one.found.sorted), not any(part.is_cut for part in one.parts))
 
 
@@ -154,12 +155,13 @@ class _Look:
                 if error
             )
 
-    async def passed_by(self, off: Sequence[tuple[Hook, int]]) -> None:
-        """Add what hooks did not get that are off since then (unix ms), newest first; what is unread is told so."""
+    async def passed_by(self, off: Sequence["_Off"]) -> None:
+        """Add what hooks did not get while they were off, newest first; what is unread is told so."""
         if not off:
             return
         part = self.part()
-        async for seen in self._span(part, self._read, str(min(since for _, since in off)), back=True):
+        start = min(self._read, max(f"{one.until}-0" for one in off), key=events.place)
+        async for seen in self._span(part, start, str(min(one.since for one in off)), back=True):
             looks: list[Command] = []
             for entry, _ in seen:
                 looks += [("SMEMBERS", self._keys.taken(entry.id)), ("HKEYS", self._keys.open(entry.id))]
@@ -230,9 +232,30 @@ def _unpacked(fields: Sequence[bytes]) -> dict[str, HookState]:
     return found
 
 
-def _passed_by(entry: Peeked, author: Author, off: Sequence[tuple[Hook, int]], known: set[bytes]) -> Iterator[One]:
+class _Off(NamedTuple):
+    """A hook that is off, or was within the last day; unix ms."""
+
+    hook: Hook
+    since: int
+    until: int
+
+
+def _off(hooks: Iterable[Hook], switches: Mapping[str, Switch], recent: int) -> Iterator[_Off]:
+    """Yield the hooks that somebody switched off; one that the file has off is meant to be."""
+    for hook in hooks:
+        switch = switches.get(hook.id)
+        if switch is None or not hook.active or not switch.file:
+            continue
+        if not switch.active:
+            yield _Off(hook, switch.at, _FOR_EVER)
+        elif switch.off_at and switch.at > recent:
+            yield _Off(hook, switch.off_at, switch.at + _HEARD)
+
+
+def _passed_by(entry: Peeked, author: Author, off: Sequence[_Off], known: set[bytes]) -> Iterator[One]:
     """Yield one for each hook that was off, wants such events, and neither took this one nor owes an answer to it."""
-    for hook, since in off:
-        is_its_own = events.received_ms(entry.id) >= since and wants(hook, author.type, author.account)
+    ms = events.received_ms(entry.id)
+    for hook, since, until in off:
+        is_its_own = since <= ms < until and wants(hook, author.type, author.account)
         if is_its_own and author.type and hook.id.encode() not in known:
             yield author.at(entry.id, hook.id, "off")

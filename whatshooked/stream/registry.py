@@ -10,7 +10,7 @@ import msgspec
 
 from whatshooked.config import Config
 from whatshooked.errors import StreamUnavailable
-from whatshooked.hooks.hook import Hooks, Switch
+from whatshooked.hooks.hook import Hooks, Switch, turned
 from whatshooked.keys import Keys
 from whatshooked.stream.activity import NOBODY, Activity, Note
 from whatshooked.stream.link import Link
@@ -67,8 +67,7 @@ async def switch(
 ) -> None:
     """Turn a hook on or off in every process, as `actor` says; raises StreamUnavailable."""
     before = (await read_switches(link, keys)).get(hook_id)
-    is_same = before is not None and (before.active, before.file) == (active, in_file)
-    told = before if is_same else Switch(active, in_file, await link.now())  # said again it is so since the first time
+    told = turned(before, active, in_file, await link.now())
     command = ("HSET", keys.switches, hook_id, msgspec.json.encode(told))
     state = "on" if active else "off"
     await activity.tell(link, keys, Note("config.hook_switched", hook_id=hook_id, state=state, actor=actor), command)
