@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TextIO
 
+import msgspec
 import pytest
 
 from tests import meta
@@ -21,6 +22,7 @@ from tests.streams import until
 from tests.test_setup import config, wait_for
 from tests.test_workers import Process, Spawn
 from whatshooked.boot import follow_reloads, note_reloads
+from whatshooked.hooks.hook import Switch, turned
 from whatshooked.keys import Keys
 from whatshooked.stream.fsck import examine
 from whatshooked.stream.link import Link
@@ -53,6 +55,18 @@ def _everywhere(gateway: Gateway, active: bool) -> Callable[[], "asyncio.Future[
         return all((len(worker.hooks.active) == 1) is active for worker in gateway.workers)
 
     return check  # type: ignore[return-value] # a coroutine is awaited the same way
+
+
+def test_a_switch_says_since_when() -> None:
+    """Said again it is so since the first time; one that is on knows since when it was off, unless the file changed."""
+    off = turned(None, False, True, 10)
+    assert off == Switch(False, True, 10) == turned(off, False, True, 20)
+    on = turned(off, True, True, 30)
+    assert on == Switch(True, True, 30, 10) == turned(on, True, True, 40)
+    assert turned(on, False, True, 50) == Switch(False, True, 50)
+    assert turned(off, True, False, 60) == Switch(True, False, 60)
+    older = msgspec.json.decode(b'{"active": false, "file": true}', type=Switch)
+    assert turned(older, True, True, 70) == Switch(True, True, 70), "of an earlier version, which did not say"
 
 
 async def test_a_switch_holds_in_every_process_within_a_second(two: Gateway, receiver: Receiver) -> None:
