@@ -58,7 +58,7 @@ looked   stream/cache.py            the pending list is the message cache; strea
 at       stream/replay.py           replay, delete, clear
          stream/registry.py         which hooks there are, and their run-time switches
          stream/look.py             whom it concerns that something waits or failed, and stream/look_outbox.py: within
-                                    stream/bounds.py, counted by stream/customers.py
+                                    stream/bounds.py, by small answers (stream/peek.py), counted by stream/customers.py
          web/customers.py           tells it to Grafana in its words (web/instant.py), cli/customers.py in the terminal
          stream/fsck.py             do the keys agree? stream/outbox_fsck.py asks it of the outboxes
          stream/ledger.py           is every event settled, in the cache, or unread?
