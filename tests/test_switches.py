@@ -63,10 +63,11 @@ def test_a_switch_says_since_when() -> None:
     assert off == Switch(False, True, 10) == turned(off, False, True, 20)
     on = turned(off, True, True, 30)
     assert on == Switch(True, True, 30, 10) == turned(on, True, True, 40)
-    assert turned(on, False, True, 50) == Switch(False, True, 50)
+    assert turned(on, False, True, 50) == Switch(False, True, 10), "off again within a day"
+    assert turned(on, False, True, 86_400_030) == Switch(False, True, 86_400_030)
     assert turned(off, True, False, 60) == Switch(True, False, 60)
     older = msgspec.json.decode(b'{"active": false, "file": true}', type=Switch)
-    assert turned(older, True, True, 70) == Switch(True, True, 70), "of an earlier version, which did not say"
+    assert turned(older, True, True, 70) == Switch(True, True, 70, 1), "of an earlier version, which did not say"
 
 
 async def test_a_switch_holds_in_every_process_within_a_second(two: Gateway, receiver: Receiver) -> None:

@@ -7,6 +7,8 @@ import msgspec
 from whatshooked.config import Hook
 from whatshooked.events import EVENT_TYPES, Event
 
+_DAY = 86_400_000
+
 
 class Switch(msgspec.Struct, frozen=True):
     """A hook turned on or off at run time; holds while the file still says what it said then."""
@@ -15,7 +17,7 @@ class Switch(msgspec.Struct, frozen=True):
     file: bool
     #: Since when (unix ms), 0 where an earlier version did not say.
     at: int = 0
-    #: Of a hook that is on: since when it was off before, 0 where it was not.
+    #: Of a hook that is on: since when it was off before, 1 where nobody knows, 0 where it was not.
     off_at: int = 0
 
 
@@ -49,13 +51,18 @@ class Hooks:
         return any(hook.id != but and wants(hook, event_type, account_id) for hook in self.active)
 
 
-def turned(before: Switch | None, active: bool, file: bool, now: int) -> Switch:
-    """Return the switch of a hook that is turned on or off now (unix ms); turned so again, it is so since before."""
+def turned(before: Switch | None, active: bool, file: bool, at: int) -> Switch:
+    """Return the switch of a hook that is turned on or off at a time (unix ms); turned so again, it is so since before.
+
+    One that was off within a day before is off since then: what it got in between is known of each event.
+    """
     if before is None or before.file != file:
-        return Switch(active, file, now)
+        return Switch(active, file, at)
     if before.active == active:
         return before
-    return Switch(active, file, now, before.at if active else 0)
+    if active:
+        return Switch(active, file, at, before.at or 1)
+    return Switch(active, file, before.off_at if before.off_at and at - before.at < _DAY else at)
 
 
 def is_active(hook: Hook, switch: Switch | None) -> bool:

@@ -6,7 +6,6 @@ no longer than for that; events are decoded beside the event loop. What is beyon
 
 import asyncio
 import heapq
-import time
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
@@ -32,6 +31,8 @@ RECENT = REMEMBERED_MS // 1000
 #: Ids of one round trip, of one list or of one consumer; and commands of one.
 _IDS = 500
 
+#: Members of one answer of several lists; and of a list so small that Redis tells all of it whatever is asked for.
+_MEMBERS, _SMALL = 5_000, 128
 #: Milliseconds after which every worker has heard that a hook was switched on; and when one ends that is off.
 _HEARD, _FOR_EVER = 10_000, 2**53
 
@@ -46,26 +47,25 @@ async def look(link: Link, keys: Keys, config: Config, bounds: Bounds) -> Found:
     """
     switches = await read_switches(link, keys)
     accounts = sorted({*await known_accounts(link, keys), *(account.id for account in config.whatsapp)})
-    one = _Look(link, keys, bounds)
+    one = _Look(link, keys, bounds, await link.now())
     # Along their way: what moves on meanwhile is counted twice rather than not at all.
     await look_outbox.replies(link, keys, one.part(), one.found, usual=one.usual)
     await one.unread()
     await one.owed([hook.id for hook in config.hooks])
     await look_outbox.messages(link, keys, accounts, one.part(), one.found, recent=one.recent, usual=one.usual)
     await one.fileless()
-    await one.passed_by(list(_off(config.hooks, switches, one.recent)))
+    await one.passed_by(list(_off(config.hooks, switches, one.recent, one.usual)))
     return Found(await asyncio.to_thread(one.found.sorted), not any(part.is_cut for part in one.parts))
 
 
 class _Look:
     """The parts of one look; each adds what it finds, and says when there was more."""
 
-    def __init__(self, link: Link, keys: Keys, bounds: Bounds) -> None:
+    def __init__(self, link: Link, keys: Keys, bounds: Bounds, now: int) -> None:
         self._link = link
         self._keys = keys
         self._bounds = bounds
-        now = time.time()
-        self.usual, self.recent = int((now - USUAL) * 1000), int((now - RECENT) * 1000)
+        self.usual, self.recent = int(now - USUAL * 1000), int(now - RECENT * 1000)
         self.found = Collection()
         self.parts: list[Part] = []
         #: The last entry that workers had read.
@@ -90,6 +90,8 @@ class _Look:
             async for ids in self._pending(name, str(self.usual)):
                 async for seen in self._each(part, ids):
                     self.found.add(author.at(entry.id, "", "unread") for entry, author in seen)
+                if part.is_cut:
+                    return
         async for seen in self._span(part, f"({self._read}", str(self.usual)):
             self.found.add(author.at(entry.id, "", "unread") for entry, author in seen)
 
@@ -121,8 +123,10 @@ class _Look:
         """Return what stands in lists, by list, some more than `share` of each at most; and which of them have more."""
         found: dict[str, set[str]] = {name: set() for name in lists}
         cursors = dict.fromkeys(lists, b"0")
-        while names := [name for name in cursors if len(found[name]) < share][:_IDS]:
-            looks: list[Command] = [("ZSCAN", name, cursors[name], "COUNT", min(share, _IDS)) for name in names]
+        count = min(share, _IDS)
+        at_once = max(_MEMBERS // max(count, _SMALL), 1)
+        while names := [name for name in cursors if len(found[name]) < share][:at_once]:
+            looks: list[Command] = [("ZSCAN", name, cursors[name], "COUNT", count) for name in names]
             for name, (cursor, rows) in zip(names, checked(await self._link.batch(looks)), strict=True):
                 found[name].update(row.decode() for row in rows[::2])
                 cursors[name] = cursor
@@ -171,14 +175,15 @@ class _Look:
 
     async def _each(self, part: Part, ids: Sequence[str]) -> AsyncIterator[_Seen]:
         """Yield the entries of ids, as far as there are such and the part goes."""
-        while ids:
+        place = 0
+        while place < len(ids):
             if not (count := part.at_once):
                 part.is_cut = True
                 return
-            found = await peek.of_ids(self._link, self._keys, ids[:count])
+            found = await peek.of_ids(self._link, self._keys, ids[place : place + count])
             if seen := await _with_authors(part, found):
                 yield seen
-            ids = ids[found.looked :]
+            place += found.looked
 
     async def _span(self, part: Part, start: str, end: str, *, back: bool = False) -> AsyncIterator[_Seen]:
         """Yield the entries from one id to another, as far as the part goes."""
@@ -240,8 +245,11 @@ class _Off(NamedTuple):
     until: int
 
 
-def _off(hooks: Iterable[Hook], switches: Mapping[str, Switch], recent: int) -> Iterator[_Off]:
-    """Yield the hooks that somebody switched off; one that the file has off is meant to be."""
+def _off(hooks: Iterable[Hook], switches: Mapping[str, Switch], recent: int, usual: int) -> Iterator[_Off]:
+    """Yield the hooks that somebody switched off; one that the file has off is meant to be.
+
+    One that is on again may have what came after `usual` in its hands, and not written down yet.
+    """
     for hook in hooks:
         switch = switches.get(hook.id)
         if switch is None or not hook.active or not switch.file:
@@ -249,7 +257,7 @@ def _off(hooks: Iterable[Hook], switches: Mapping[str, Switch], recent: int) -> 
         if not switch.active:
             yield _Off(hook, switch.at, _FOR_EVER)
         elif switch.off_at and switch.at > recent:
-            yield _Off(hook, switch.off_at, switch.at + _HEARD)
+            yield _Off(hook, switch.off_at, min(switch.at + _HEARD, usual))
 
 
 def _passed_by(entry: Peeked, author: Author, off: Sequence[_Off], known: set[bytes]) -> Iterator[One]:

@@ -15,6 +15,8 @@ from whatshooked.stream.link import Command, Link, Reply, checked
 from whatshooked.stream.message import State as OfMessage
 from whatshooked.stream.outbox import kept_reply
 
+#: Replies of one round trip: one may be of 64 KB.
+_REPLIES = 8
 #: Commands of one round trip.
 _COMMANDS = 500
 
@@ -82,7 +84,7 @@ async def replies(link: Link, keys: Keys, part: Part, found: Collection, *, usua
     """Add what hooks' answers asked to send and no worker has put into an outbox; raises StreamUnavailable."""
     cursor, seen = b"0", set[bytes]()
     while count := part.at_once:
-        cursor, rows = await link.call("HSCAN", keys.replies, cursor, "COUNT", count)
+        cursor, rows = await link.call("HSCAN", keys.replies, cursor, "COUNT", min(count, _REPLIES))
         new = {name: blob for name, blob in zip(rows[::2], rows[1::2], strict=True) if name not in seen}
         seen |= new.keys()  # a hash that grows may tell some of it twice
         for name, blob in new.items():

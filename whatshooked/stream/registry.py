@@ -10,10 +10,12 @@ import msgspec
 
 from whatshooked.config import Config
 from whatshooked.errors import StreamUnavailable
+from whatshooked.events import received_ms
 from whatshooked.hooks.hook import Hooks, Switch, turned
-from whatshooked.keys import Keys
+from whatshooked.keys import GROUP, Keys
 from whatshooked.stream.activity import NOBODY, Activity, Note
-from whatshooked.stream.link import Link
+from whatshooked.stream.follow import reached_by
+from whatshooked.stream.link import Link, named
 
 #: Milliseconds that no living process has shown a hook after which it counts as removed.
 REMOVED_AFTER_MS = 60_000
@@ -67,10 +69,23 @@ async def switch(
 ) -> None:
     """Turn a hook on or off in every process, as `actor` says; raises StreamUnavailable."""
     before = (await read_switches(link, keys)).get(hook_id)
-    told = turned(before, active, in_file, await link.now())
+    told = turned(before, active, in_file, await _from(link, keys, active))
     command = ("HSET", keys.switches, hook_id, msgspec.json.encode(told))
     state = "on" if active else "off"
     await activity.tell(link, keys, Note("config.hook_switched", hook_id=hook_id, state=state, actor=actor), command)
+
+
+async def _from(link: Link, keys: Keys, active: bool) -> int:
+    """Return from when on (unix ms) a switch holds for events: an off for what is not read yet, an on for all to come.
+
+    Also after Redis' clock was set back, when new events go on from the last one's time.
+    """
+    groups, stream = await link.batch([("XINFO", "GROUPS", keys.events), ("XINFO", "STREAM", keys.events)])
+    now = await link.now()
+    if not active:
+        return min(now, received_ms(reached_by(groups, GROUP)))
+    last = 0 if isinstance(stream, Exception) else received_ms(named(stream, b"last-generated-id").decode())
+    return max(now, last)
 
 
 async def link_key(link: Link, keys: Keys) -> bytes:
