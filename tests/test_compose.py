@@ -333,6 +333,8 @@ def test_it_stops_in_time(place: Podman) -> None:
     whole = Composed(place, "ending", port=8077)
     whole.up("web", "worker", "valkey")
     wait_for(lambda: "Hook manager started" in whole.logs("worker_1"), "the worker began")
+    # The first process of a container hears no signal before it asks for it: a web that still starts would be killed.
+    wait_for(lambda: whole.answers("/ready") == 200, "the web process answers")
     whole.compose("stop")
     ended = {name: one["State"]["ExitCode"] for name, one in whole.containers("--all").items()}
     assert ended == {"web_1": 0, "worker_1": 0, "valkey_1": 0}
