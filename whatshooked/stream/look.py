@@ -12,7 +12,7 @@ from typing import NamedTuple
 from whatshooked import events
 from whatshooked.config import Config, Hook
 from whatshooked.errors import StreamUnavailable
-from whatshooked.hooks.hook import Switch, wants
+from whatshooked.hooks.hook import Switch, is_active, wants
 from whatshooked.keys import GROUP, MEDIA_HOOK, PARKED, Keys
 from whatshooked.stream import look_outbox, peek
 from whatshooked.stream.bounds import MORE, Bounds, Part
@@ -28,9 +28,8 @@ from whatshooked.stream.registry import known_accounts, known_hooks, read_switch
 USUAL = 30.0
 #: Seconds for which it is told that a file could not be had, or a message not be sent: nothing ends that by itself.
 RECENT = REMEMBERED_MS // 1000
-#: Ids of one round trip, of one list or of one consumer; and commands of one.
+#: Ids that are asked for at once, of one list or of one consumer.
 _IDS = 500
-
 #: Members of one answer of several lists; and of a list so small that Redis tells all of it whatever is asked for.
 _MEMBERS, _SMALL = 5_000, 128
 #: Milliseconds after which every worker has heard that a hook was switched on; and when one ends that is off.
@@ -252,11 +251,11 @@ def _off(hooks: Iterable[Hook], switches: Mapping[str, Switch], recent: int, usu
     """
     for hook in hooks:
         switch = switches.get(hook.id)
-        if switch is None or not hook.active or not switch.file:
+        if switch is None or not hook.active:
             continue
-        if not switch.active:
+        if not is_active(hook, switch):
             yield _Off(hook, switch.at, _FOR_EVER)
-        elif switch.off_at and switch.at > recent:
+        elif switch.file and switch.off_at and switch.at > recent:
             yield _Off(hook, switch.off_at, min(switch.at + _HEARD, usual))
 
 

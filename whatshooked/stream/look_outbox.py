@@ -51,9 +51,8 @@ async def messages(
         for one, told in zip(batch, checked(await link.batch(asked)), strict=True):
             to, kind, hook, error, *ended = ((text or b"").decode("utf-8", "replace") for text in told)
             ms = max([one.ms, *(int(text) for text in ended if text.isdecimal())])
-            if kind == READ:  # that a message was read: the customer misses nothing
-                continue
-            if ms >= recent if one.state == "failed" else one.state == "unknown" or ms <= usual:
+            is_due = {"failed": ms >= recent, "unsent": ms <= usual}
+            if kind != READ and is_due.get(one.state, True):  # that a message was read: the customer misses nothing
                 found.add([One(Concerned(to, one.account, hook, one.state), ms, "", error)])
 
 
